@@ -1,0 +1,1 @@
+"""The command line: one verb per file. The only floor that composes and instantiates."""

@@ -1,0 +1,1 @@
+"""Images: LightningDataModules that know no model."""

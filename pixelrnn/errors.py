@@ -1,0 +1,25 @@
+"""The errors that users see. Each message names the key, value or file, and what to do.
+
+A wrong argument of a Python call (shape, dtype, level) is a plain `ValueError`; the classes here
+are for what stands outside the call: configuration, data on disc, stored runs.
+"""
+
+
+class PixelRNNError(Exception):
+    """Base of all errors that the command line shows as one line, with exit code 2."""
+
+
+class ConfigError(PixelRNNError):
+    """A configuration key is unknown, or its value has a wrong type, range or partner."""
+
+
+class DataError(PixelRNNError):
+    """Data on disc are missing, damaged, or not what the data set should be."""
+
+
+class RunError(PixelRNNError):
+    """A run folder or checkpoint is missing, half written, damaged, or of another configuration."""
+
+
+class TrainingError(PixelRNNError):
+    """Training cannot go on: the loss or the weights are not finite."""

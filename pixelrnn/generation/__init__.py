@@ -1,0 +1,1 @@
+"""Generation: one walk over (row, column, colour) that asks a source for every symbol."""

@@ -1,0 +1,93 @@
+"""Where the next symbol comes from: drawn, or given and then drawn.
+
+Axes: `B` images generated together, `C` colours, `H W` image.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Position(NamedTuple):
+    """A sub-pixel in raster order."""
+
+    row: int
+    column: int
+    color: int
+
+
+class Source(Protocol):
+    """Chooses the next symbol of every image."""
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """Normalised log-probabilities (B, levels) at a position -> symbols (B,), integers."""
+        ...
+
+
+class Draw:
+    """Draws by inversion: the number of levels whose cumulative probability is at most u.
+
+    One uniform u per sub-pixel and image, whatever the distribution, so that two samplers with the
+    same generator see the same uniforms.
+
+    Args:
+        generator: None: torch's global one.
+        temperature: divides the log-probabilities.
+
+    Raises:
+        ValueError: temperature not above 0.
+    """
+
+    def __init__(self, generator: torch.Generator | None, temperature: float = 1.0) -> None:
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        self.generator = generator
+        self.temperature = temperature
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """See `Source`."""
+        device = self.generator.device if self.generator else log_probs.device
+        uniform = torch.rand(
+            len(log_probs), 1, generator=self.generator, dtype=torch.float64, device=device
+        ).to(log_probs.device)
+        return invert(log_probs.double() / self.temperature, uniform)
+
+
+class Completion:
+    """Takes the symbol of a known pixel, draws at the others.
+
+    A uniform is drawn at known pixels too, so that a draw does not depend on what is known after.
+
+    Args:
+        images: (B, C, H, W).
+        known: bool (B, H, W).
+        draw: for the pixels that are not known.
+    """
+
+    def __init__(self, images: Tensor, known: Tensor, draw: Source) -> None:
+        self.images = images
+        self.known = known
+        self.draw = draw
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """See `Source`."""
+        row, column, color = position
+        drawn = self.draw(log_probs, position)
+        given = self.images[:, color, row, column].to(drawn)
+        return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
+
+
+def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:
+    """Symbols by inversion of the cumulative distribution.
+
+    Args:
+        log_weights: (B, levels) float64, need not be normalised.
+        uniform: (B, 1) float64 in [0, 1).
+
+    Returns:
+        (B,) int64 in [0, levels); never a level of probability zero.
+    """
+    cumulative = log_weights.softmax(dim=-1).cumsum(dim=-1)
+    threshold = uniform * cumulative[:, -1:]
+    return (cumulative <= threshold).sum(dim=-1)

@@ -1,0 +1,1 @@
+"""One spatial operation each. Feature maps are (H, W, B, F): `x[r]` is a row, `x[r, c]` a pixel."""

@@ -1,0 +1,53 @@
+"""Residual blocks (section 3.3, figure 5). The stream is 2h wide, the inside of a block h."""
+
+from torch import Tensor, nn
+
+from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.run import Run
+
+
+class LSTMBlock(nn.Module):
+    """LSTM to h, 1x1 mask B back to 2h, add the input.
+
+    Args:
+        lstm: a layer from 2h to h features.
+        hidden: h.
+        groups: number of colours that see each other in order.
+        residual: False drops the addition and keeps the 1x1.
+    """
+
+    def __init__(self, lstm: nn.Module, hidden: int, groups: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        self.lstm = lstm
+        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), groups)
+
+    def compose(self, x: Tensor, run: Run) -> Tensor:
+        """(..., 2h) -> (..., 2h)."""
+        y = run(self.up, run(self.lstm, x))
+        return x + y if self.residual else y
+
+
+class ConvBlock(nn.Module):
+    """(ReLU, 1x1) to h, (ReLU, k x k) to h, (ReLU, 1x1) to 2h, add the input; all mask B.
+
+    Args:
+        hidden: h.
+        kernel_size: k, odd.
+        groups: number of colours that see each other in order.
+        residual: False drops the addition.
+    """
+
+    def __init__(self, hidden: int, kernel_size: int, groups: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        self.down = MaskedConv2d("B", 2 * hidden, hidden, (1, 1), groups)
+        self.conv = MaskedConv2d("B", hidden, hidden, (kernel_size, kernel_size), groups)
+        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), groups)
+
+    def compose(self, x: Tensor, run: Run) -> Tensor:
+        """(..., 2h) -> (..., 2h)."""
+        y = x
+        for layer in (self.down, self.conv, self.up):
+            y = run(layer, y.relu())
+        return x + y if self.residual else y

@@ -1,0 +1,39 @@
+"""The head: from the feature stream to the parameters of the distributions (table 1)."""
+
+from torch import Tensor, nn
+
+from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.run import Run
+
+
+def default_width(levels: int) -> int:
+    """1024 for 256 levels, 32 for binary images (paper, section 4); 128 between, our choice."""
+    if levels == 2:
+        return 32
+    return 1024 if levels == 256 else 128
+
+
+class Head(nn.Module):
+    """(ReLU, 1x1 mask B) twice, then (ReLU, 1x1 mask B) to the parameters.
+
+    The ReLU before the last 1x1 is our reading: without it two linear maps in a row would be one.
+
+    Args:
+        in_features: width of the stream, 2h.
+        width: features of the two inner layers.
+        out_features: colours x parameters per sub-pixel.
+        groups: number of colours that see each other in order.
+    """
+
+    def __init__(self, in_features: int, width: int, out_features: int, groups: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            MaskedConv2d("B", before, after, (1, 1), groups)
+            for before, after in ((in_features, width), (width, width), (width, out_features))
+        )
+
+    def compose(self, x: Tensor, run: Run) -> Tensor:
+        """(..., in) -> (..., out)."""
+        for layer in self.layers:
+            x = run(layer, x.relu())
+        return x

@@ -1,0 +1,37 @@
+"""The parameters that both recurrences share: state-to-state kernel and learned initial state."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class LSTMState(nn.Module):
+    """State-to-state kernel (unmasked: it reads earlier pixels only) and initial h and c.
+
+    The initial state is one vector per direction, broadcast over positions, so that a model works
+    at every image size (the paper learns it, section 5.2, and gives no shape).
+
+    Args:
+        directions: 1, or 2 for the Diagonal BiLSTM.
+        taps: size of the state-to-state kernel along the line.
+        hidden: features F.
+        learned_initial_state: False keeps h and c at zero.
+    """
+
+    def __init__(
+        self, directions: int, taps: int, hidden: int, learned_initial_state: bool
+    ) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(taps * hidden)
+        weight = torch.empty(directions, taps, hidden, 4 * hidden).uniform_(-bound, bound)
+        self.weight = nn.Parameter(weight)  # (D, K, F, 4F)
+        zeros = torch.zeros(directions, hidden)
+        self.hidden = nn.Parameter(zeros.clone(), requires_grad=learned_initial_state)
+        self.cell = nn.Parameter(zeros.clone(), requires_grad=learned_initial_state)
+
+
+def set_forget_bias(bias: Tensor, hidden: int, value: float) -> None:
+    """Set the forget gates' part of an input-to-state bias, (blocks of o, f, i, g) flattened."""
+    with torch.no_grad():
+        bias.view(-1, 4, hidden)[:, 1] = value

@@ -1,0 +1,42 @@
+"""The first layer: a wide convolution under mask A (table 1).
+
+Axes: `H W` image, `B` batch, `C` colours, `F` features.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pixelrnn.layers.masked_conv import MaskedConv2d
+
+
+class Stem(nn.Module):
+    """7 x 7 mask A in the paper.
+
+    With `row_end`, every pixel also sees the last pixel of the row above, through a linear map.
+    That one pixel is all that the Diagonal BiLSTM misses of its context, at any depth.
+
+    Args:
+        colors: C.
+        features: F.
+        kernel_size: odd.
+        groups: number of colours that see each other in order.
+        row_end: add the view of the last pixel of the row above.
+    """
+
+    def __init__(
+        self, colors: int, features: int, kernel_size: int, groups: int, row_end: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv = MaskedConv2d("A", colors, features, (kernel_size, kernel_size), groups)
+        self.row_end = nn.Linear(colors, features, bias=False) if row_end else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(H, W, B, C) -> (H, W, B, F)."""
+        y = self.conv(x)
+        if self.row_end is None:
+            return y
+        last = F.pad(x[:-1, -1], (0, 0, 0, 0, 1, 0))  # (H, B, C): of the row above
+        first_row = torch.arange(len(x), device=x.device) == 0
+        seen = self.row_end(last).masked_fill(first_row[:, None, None], 0)
+        return y + seen[:, None]

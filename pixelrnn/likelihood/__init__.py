@@ -1,0 +1,6 @@
+"""What a network's outputs mean: distributions over the levels of one sub-pixel, and units."""
+
+from pixelrnn.likelihood.base import Likelihood as Likelihood
+from pixelrnn.likelihood.bernoulli import Bernoulli as Bernoulli
+from pixelrnn.likelihood.categorical import Categorical as Categorical
+from pixelrnn.likelihood.choice import for_levels as for_levels

@@ -1,0 +1,19 @@
+"""Units: nats per image against bits per dimension (section 5.1)."""
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+from torch import Tensor
+
+Number = TypeVar("Number", float, Tensor)
+
+
+def bits_per_dim(log_prob: Number, image_shape: Sequence[int]) -> Number:
+    """Log-probability of a whole image in nats -> bits per dimension (per sub-pixel).
+
+    Args:
+        log_prob: nats, a number or a tensor of any shape; log p, so not positive.
+        image_shape: (C, H, W).
+    """
+    return -log_prob / (math.log(2) * math.prod(image_shape))

@@ -1,0 +1,116 @@
+"""The one public `conv_lstm`: checks shapes, picks a rung of the ladder, says why.
+
+Every rung has the signature of `reference.conv_lstm` and is held equal to it by the tests.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from torch import Tensor
+
+from pixelrnn.ops.conv_lstm import reference
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One implementation. `supports` names what stands against it for these gates, or is None."""
+
+    run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor]
+    supports: Callable[[Tensor], str | None]
+
+
+RUNGS: dict[str, Rung] = {
+    "reference": Rung(reference.conv_lstm, lambda gates: None),
+}
+"""Name -> rung, slowest first; `auto` takes the last that supports the input."""
+
+
+def conv_lstm(
+    input_to_state: Tensor,
+    state_to_state: Tensor,
+    initial_hidden: Tensor,
+    initial_cell: Tensor,
+    *,
+    pad_before: int,
+    held: Tensor | None = None,
+    kernel: str = "auto",
+) -> Tensor:
+    """Equation 3 over lines: `gates_t = input_to_state_t + conv1d(pad(h_{t-1}), state_to_state)`.
+
+    Outside the line, and where `held`, the state is the learned initial one.
+
+    Args:
+        input_to_state: (D, T, L, B, 4F), gates in the order o, f, i, g; any float dtype.
+        state_to_state: (D, K, F, 4F); tap k reads place l + k - pad_before of the line before.
+        initial_hidden: (D, F), broadcast over places.
+        initial_cell: (D, F), broadcast over places.
+        pad_before: places of padding before the line; K - 1 - pad_before come after it.
+        held: (T, L) bool, True where the state stays at its initial value.
+        kernel: name of a rung, or "auto".
+
+    Returns:
+        Hidden states, (D, T, L, B, F).
+
+    Raises:
+        ValueError: shapes do not fit, or no such rung, or it does not support the input.
+    """
+    _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
+    rung = _choose(kernel, input_to_state)
+    return rung.run(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
+
+
+def _choose(kernel: str, gates: Tensor) -> Rung:
+    if kernel != "auto":
+        if kernel not in RUNGS:
+            raise ValueError(f"kernel {kernel!r}: choose auto or one of {', '.join(RUNGS)}")
+        refusal = RUNGS[kernel].supports(gates)
+        if refusal:
+            raise ValueError(f"kernel {kernel!r}: {refusal}")
+        return RUNGS[kernel]
+    refusals = {}
+    for name, rung in reversed(RUNGS.items()):
+        refusal = rung.supports(gates)
+        if refusal is None:
+            _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
+            return rung
+        refusals[name] = refusal
+    raise ValueError(f"no kernel supports this input: {refusals}")
+
+
+@lru_cache
+def _say(name: str, why_not_others: str) -> None:
+    log.info("conv_lstm kernel: %s%s", name, f" ({why_not_others})" if why_not_others else "")
+
+
+def _check(
+    gates: Tensor,
+    state_to_state: Tensor,
+    initial_hidden: Tensor,
+    initial_cell: Tensor,
+    pad_before: int,
+    held: Tensor | None,
+) -> None:
+    if gates.dim() != 5 or gates.shape[-1] % 4 != 0:
+        raise ValueError(f"input_to_state must be (D, T, L, B, 4F), got {tuple(gates.shape)}")
+    directions, steps, places, _, width = gates.shape
+    features = width // 4
+    if state_to_state.dim() != 4 or state_to_state.shape[0::2] != (directions, features):
+        raise ValueError(
+            f"state_to_state must be (D, K, F, 4F) with D={directions} and F={features}, "
+            f"got {tuple(state_to_state.shape)}"
+        )
+    if state_to_state.shape[-1] != width:
+        raise ValueError(f"state_to_state must end in 4F={width}, got {state_to_state.shape[-1]}")
+    if not 0 <= pad_before < state_to_state.shape[1]:
+        raise ValueError(
+            f"pad_before must be in [0, K={state_to_state.shape[1]}), got {pad_before}"
+        )
+    for name, state in (("initial_hidden", initial_hidden), ("initial_cell", initial_cell)):
+        if state.shape != (directions, features):
+            raise ValueError(f"{name} must be {(directions, features)}, got {tuple(state.shape)}")
+    if held is not None and held.shape != (steps, places):
+        raise ValueError(f"held must be (T, L) = {(steps, places)}, got {tuple(held.shape)}")

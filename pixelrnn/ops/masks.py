@@ -1,0 +1,78 @@
+"""Which inputs a masked convolution may see (section 3.4 and figure 2, right).
+
+Features are split into contiguous colour groups, one per colour; when they do not divide, the first
+groups take the remainder. A 3 x 3 kernel sees
+
+    x x x        x: every group sees every group
+    x o .        o: mask A: groups strictly before its own; mask B: its own too
+    . . .        .: nothing (the future)
+
+With one group (colours that do not see each other inside a pixel) mask A hides the whole centre and
+mask B shows it: features then hold no sub-pixel of the current pixel at all.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+MaskType = Literal["A", "B"]
+
+
+def group_sizes(features: int, groups: int) -> list[int]:
+    """Number of features in each colour group; the first groups take the remainder."""
+    return [features // groups + (group < features % groups) for group in range(groups)]
+
+
+def group_slices(features: int, groups: int) -> list[slice]:
+    """The contiguous range of features of each colour group."""
+    slices, start = [], 0
+    for size in group_sizes(features, groups):
+        slices.append(slice(start, start + size))
+        start += size
+    return slices
+
+
+def group_index(features: int, groups: int, blocks: int = 1) -> Tensor:
+    """Colour group of every feature: int64, (blocks * features,).
+
+    `blocks` is the number of parts, each grouped on its own, that a layer computes together: the
+    four gates of an LSTM must be split gate first, colour second.
+    """
+    sizes = torch.tensor(group_sizes(features, groups))
+    return torch.arange(groups).repeat_interleave(sizes).repeat(blocks)
+
+
+def centre_mask(mask_type: MaskType, out_group: Tensor, in_group: Tensor) -> Tensor:
+    """What each output sees at its own pixel: bool, (out, in)."""
+    if mask_type == "A":
+        return out_group[:, None] > in_group[None, :]
+    return out_group[:, None] >= in_group[None, :]
+
+
+def causal_mask(
+    mask_type: MaskType,
+    in_features: int,
+    out_features: int,
+    kernel_size: tuple[int, int],
+    groups: int,
+    blocks: int = 1,
+) -> Tensor:
+    """Mask of a convolution kernel: bool, (blocks * out_features, in_features, kh, kw).
+
+    Args:
+        mask_type: "A" in the first layer, "B" in all others.
+        in_features: input features, split into `groups` colours.
+        out_features: output features of one block, split into `groups` colours.
+        kernel_size: odd (kh, kw).
+        groups: number of colours that see each other in order.
+        blocks: see `group_index`.
+    """
+    kh, kw = kernel_size
+    out_group = group_index(out_features, groups, blocks)
+    in_group = group_index(in_features, groups)
+    mask = torch.zeros(len(out_group), len(in_group), kh, kw, dtype=torch.bool)
+    mask[:, :, : kh // 2] = True
+    mask[:, :, kh // 2, : kw // 2] = True
+    mask[:, :, kh // 2, kw // 2] = centre_mask(mask_type, out_group, in_group)
+    return mask
