@@ -25,6 +25,8 @@ def _odd(size: int) -> int:
 
 Positive = Annotated[int, Field(ge=1)]
 OddSize = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Workers = Annotated[int, Field(ge=0)]
 Levels = Annotated[int, Field(ge=2, le=256)]
 ImageShape = tuple[Positive, Positive, Positive]
 """(C, H, W): colours, rows, columns."""

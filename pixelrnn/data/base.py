@@ -1,0 +1,134 @@
+"""The contract of a data set: splits of uint8 images, and loaders over them.
+
+A data module knows no model. Its `image_shape` and `levels` reach the model through the
+configuration, before any file is read.
+Axes: `N` images, `C` colours, `H W` image.
+"""
+
+from abc import abstractmethod
+from typing import Literal, get_args
+
+import numpy as np
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pixelrnn.data.dataset import Images
+from pixelrnn.data.order import BatchOrder
+from pixelrnn.errors import DataError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class PixelDataModule(LightningDataModule):
+    """Base of all data sets. A subclass writes `load`; see data/README.md.
+
+    Args:
+        image_shape: (C, H, W).
+        levels: number of values of a sub-pixel.
+        batch_size: images per training step, over all processes.
+        eval_batch_size: images per evaluation step.
+        num_workers: loader processes; 0 suits sets that lie in memory.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        batch_size: int,
+        eval_batch_size: int,
+        num_workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.levels = levels
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self._images: dict[Split, np.ndarray] = {}
+
+    @abstractmethod
+    def load(self, split: Split) -> np.ndarray:
+        """The images of a split, in a fixed order: uint8 (N, C, H, W), array or memory map.
+
+        Raises:
+            DataError: files are missing or damaged.
+        """
+
+    def training_set(self) -> Dataset[Tensor]:
+        """What training sees; a set with random crops or draws overrides it."""
+        return Images(self.images("train"))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and check all splits. Lightning calls it in every process."""
+        for split in SPLITS:
+            self.images(split)
+
+    def images(self, split: Split) -> np.ndarray:
+        """The images of a split, loaded and checked on first use: uint8 (N, C, H, W).
+
+        Raises:
+            DataError: the images are not what `image_shape` and `levels` say.
+        """
+        if split not in self._images:
+            self._images[split] = self._checked(split, self.load(split))
+        return self._images[split]
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Shuffled batches; after a resume in mid-epoch, those not yet done come first."""
+        data = self.training_set()
+        return self._loader(data, self.batch_size, seed=self.seed, skip=self._batches_done())
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """One pass over the validation split, in order."""
+        return self.eval_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        """One pass over the test split, in order."""
+        return self.eval_dataloader("test")
+
+    def eval_dataloader(self, split: Split) -> DataLoader[Tensor]:
+        """One exact pass over a split: every image once, in order, as `load` gives it."""
+        return self._loader(Images(self.images(split)), self.eval_batch_size, seed=None)
+
+    def _loader(
+        self, data: Dataset[Tensor], batch_size: int, *, seed: int | None, skip: int = 0
+    ) -> DataLoader[Tensor]:
+        rank, world = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
+        order = BatchOrder(len(data), batch_size, seed=seed, rank=rank, world=world, skip=skip)
+        return DataLoader(
+            data,
+            sampler=order,
+            batch_size=None,  # the sampler yields whole batches
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def _batches_done(self) -> int:
+        """Batches of the current epoch that an interrupted run had done."""
+        if self.trainer is None:
+            return 0
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        return 0 if progress.is_last_batch else progress.current.completed
+
+    def _checked(self, split: Split, images: np.ndarray) -> np.ndarray:
+        if images.dtype != np.uint8 or images.shape[1:] != tuple(self.image_shape):
+            raise DataError(
+                f"{type(self).__name__} {split}: expected uint8 images {self.image_shape}, "
+                f"found {images.dtype} {images.shape[1:]}"
+            )
+        if len(images) == 0:
+            raise DataError(f"{type(self).__name__} {split}: no images")
+        if self.levels < 256 and images.max() >= self.levels:
+            raise DataError(
+                f"{type(self).__name__} {split}: values must be below {self.levels}, "
+                f"found {images.max()}"
+            )
+        return images

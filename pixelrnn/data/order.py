@@ -1,0 +1,67 @@
+"""The order of the data, keyed by (seed, epoch) alone.
+
+Nothing is remembered: a run that is killed and resumed, with any number of workers, sees the same
+batches as one that was never interrupted.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class Batch(NamedTuple):
+    """What a loader asks of a dataset: these images, as they are presented in this epoch."""
+
+    epoch: int
+    indices: np.ndarray  # int64 (b,)
+
+
+class BatchOrder(Sampler[Batch]):
+    """Batches of one epoch. Lightning sets the epoch (`set_epoch`) before each pass.
+
+    Args:
+        size: number of images.
+        batch_size: images in a batch, over all processes; the last batch may be smaller.
+        seed: of the shuffle; None keeps file order.
+        rank: this process takes every `world`-th image of each batch, starting here.
+        world: number of processes.
+        skip: batches of the first pass that were done before an interruption.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        *,
+        seed: int | None,
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,
+    ) -> None:
+        self.size = size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.skip = skip
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the permutation of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return -(-self.size // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches from the first that is not yet done; the next pass is whole."""
+        skip, self.skip = self.skip, 0
+        order = np.arange(self.size)
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        for start in range(skip * self.batch_size, self.size, self.batch_size):
+            whole = order[start : start + self.batch_size]
+            yield Batch(self.epoch, whole[self.rank :: self.world])
