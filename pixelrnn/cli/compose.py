@@ -1,0 +1,174 @@
+"""From the command line to a checked, plain configuration.
+
+Hydra composes; a wrong key, choice or value leaves it as a one-line `ConfigError`.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pixelrnn.errors import ConfigError, PixelRNNError
+from pixelrnn.runs import schema
+
+
+def conf_dir() -> Path:
+    """The configuration folder: in the installed package, or in the checkout beside it."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if folder.is_dir():
+            return folder
+    raise ConfigError(f"no conf folder in {package} or {package.parent}: reinstall pixelrnn")
+
+
+def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -> None:
+    """Compose a configuration from `argv` and run the task on it, or a multirun of tasks.
+
+    Args:
+        config_name: primary config of the verb.
+        task: what to do with it; a function of a module, so that launchers can send it elsewhere.
+        argv: overrides and Hydra's flags.
+
+    Raises:
+        ConfigError: Hydra could not compose.
+    """
+    refused: list[PixelRNNError] = []
+
+    @functools.wraps(task)
+    def alone(config: DictConfig) -> None:
+        try:  # Hydra would print a line of its own about a job that raises
+            task(config)
+        except PixelRNNError as error:
+            refused.append(error)
+
+    multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(argv)
+    decorated = hydra.main(
+        version_base="1.3", config_path=str(conf_dir()), config_name=config_name
+    )(task if multirun else alone)
+    with _as_program(config_name, argv), _clear_errors(config_name, argv):
+        decorated()
+    if refused:
+        raise refused[0]
+
+
+@contextlib.contextmanager
+def _as_program(verb: str, argv: list[str]) -> Iterator[None]:
+    """Let Hydra see our arguments, and raise instead of printing."""
+    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [f"pixelrnn {verb}", *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = before[0]
+        if before[1] is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before[1]
+
+
+@contextlib.contextmanager
+def _clear_errors(config_name: str, argv: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_line(error, config_name, argv)) from error
+
+
+def _one_line(error: Exception, config_name: str, argv: list[str]) -> str:
+    text = str(error)
+    choice = re.search(
+        r"Could not find '([^']+)'\s+Available options in '([^']+)':\s*(.*)", text, re.S
+    )
+    if choice:
+        name, group, options = choice.groups()
+        wrong = name.removeprefix(f"{group}/")
+        hint = schema.nearest(wrong, options.split(), f"{group}=")
+        return f"{group}={wrong}: no such choice; {hint}"
+    group = re.search(r"Could not override '([^'@]+)'[^\n]*\nNo match in the defaults list", text)
+    if group:
+        return schema.unknown_key(group.group(1), _known(config_name, argv, ""))
+    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    if key and ("not in struct" in text or "Could not override" in text):
+        parent = key.group(1).rpartition(".")[0]
+        return schema.unknown_key(key.group(1), _known(config_name, argv, parent))
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{missing.group(1)}: must be given, as {missing.group(1)}=..."
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _known(config_name: str, argv: list[str], parent: str) -> list[str]:
+    """The keys below a dotted name, with the choices of groups that `argv` makes."""
+    choices = []
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        parser = OverridesParser.create()
+        for word in argv:
+            if word.startswith("-"):
+                continue
+            with contextlib.suppress(HydraException):
+                override = parser.parse_override(word)
+                plain = "." not in override.key_or_group and not override.is_sweep_override()
+                if plain and (conf_dir() / override.key_or_group).is_dir():
+                    choices.append(word)
+        try:
+            config = hydra.compose(config_name, choices)
+        except HydraException:
+            config = hydra.compose(config_name)
+    node = OmegaConf.select(config, parent) if parent else config
+    return [str(key) for key in node] if isinstance(node, DictConfig) else []
+
+
+def register_resolvers() -> None:
+    """`${from_data:image_shape}`: ask the configured data set, before any file is read."""
+
+    def from_data(attribute: str, *, _root_: DictConfig) -> Any:
+        data = instantiate(_root_.data, _convert_="all")
+        value = getattr(data, attribute)
+        return list(value) if isinstance(value, tuple) else value
+
+    OmegaConf.register_new_resolver("from_data", from_data, replace=True)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Resolve everything and check every node against its constructor.
+
+    Raises:
+        ConfigError: one line.
+    """
+    register_resolvers()
+    try:
+        if "data" in config:
+            # the data first: the model's shape and levels are asked of them
+            schema.check_node(OmegaConf.to_container(config.data, resolve=True), "data")
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "configuration"
+        reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
+        if "Missing mandatory" in reason:
+            raise ConfigError(f"{key}: must be given, as {key}=...") from error
+        raise ConfigError(f"{key}: {reason}") from error
+    schema.check_node(resolved, "")
+    return resolved
+
+
+def call(verb: Callable[..., Any], config: DictConfig) -> Any:
+    """Check a configuration against the signature of its verb, and call it.
+
+    Raises:
+        ConfigError: one line.
+    """
+    resolved = plain(config)
+    schema.check_arguments(verb, resolved, "")
+    return verb(**resolved)

@@ -1,0 +1,60 @@
+"""`pixelrnn VERB ...`: finds the verb, runs it, and turns errors that users see into one line."""
+
+import importlib
+import sys
+import traceback
+
+import pixelrnn
+from pixelrnn.errors import PixelRNNError
+from pixelrnn.runs import schema
+
+VERBS = {
+    "train": "train a model, evaluate it, draw samples; the same command resumes",
+    "evaluate": "exact likelihood of a split:       pixelrnn evaluate run=runs/... split=test",
+    "sample": "exact samples, picture and array:  pixelrnn sample run=runs/... n=64",
+    "complete": "draw hidden parts of images anew:  pixelrnn complete run=runs/... occlude=bottom",
+}
+
+USAGE = """pixelrnn {version}: autoregressive image models with exact likelihoods
+
+usage: pixelrnn VERB [key=value ...]
+
+{verbs}
+
+Examples:
+  pixelrnn train
+  pixelrnn train data=patches model=row_lstm model.layers=4
+  pixelrnn train -m model=pixelcnn,row_lstm,diagonal_bilstm model.layers=1,2,4
+`pixelrnn VERB --help` lists the keys of a verb and their choices."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 failed, 2 wrong input."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, VERBS))
+        verbs = "\n".join(f"  {name:<{width}}  {text}" for name, text in VERBS.items())
+        print(USAGE.format(version=pixelrnn.__version__, verbs=verbs))
+        return 0
+    if words[0] == "--version":
+        print(pixelrnn.__version__)
+        return 0
+    verb, *rest = words
+    try:
+        if verb not in VERBS:
+            raise PixelRNNError(f"{verb}: no such verb; {schema.nearest(verb, list(VERBS))}")
+        importlib.import_module(f"pixelrnn.cli.{verb}").main(rest)
+    except PixelRNNError as error:
+        print(f"pixelrnn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pixelrnn: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""What a command sets once: threads, and silence for messages that help no user."""
+
+import logging
+import os
+import warnings
+
+import torch
+
+
+def set_up(threads: int | None) -> None:
+    """Quieten libraries; give this process its share of threads.
+
+    Args:
+        threads: None leaves torch's choice, all cores. With several busy processes on one machine
+            give each its share: small kernels on contended threads are many times slower.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_CONSOLE", "off")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*your dataloader is not resumable.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*LeafSpec.*",
+        ".*anonymous setting has no effect.*",
+        ".*number of training batches.*smaller than the logging interval.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+    if threads is not None:
+        torch.set_num_threads(threads)

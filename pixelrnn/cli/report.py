@@ -1,0 +1,47 @@
+"""The closing table of a run: likelihoods of all splits, and where everything lies."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pixelrnn.data.base import SPLITS
+
+
+def likelihood_table(metrics: dict[str, Any], title: str) -> Table:
+    """One row for each split that was evaluated."""
+    table = Table(title=title)
+    for column in ("split", "images", "bits/dim", "nats/image"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in SPLITS:
+        if f"{split}/nll" in metrics:
+            table.add_row(
+                split,
+                str(metrics[f"{split}/images"]),
+                _with_error(metrics, f"{split}/bits_per_dim", 4),
+                _with_error(metrics, f"{split}/nll", 2),
+            )
+    return table
+
+
+def show(results: dict[str, Any], run: Path, state: str) -> None:
+    """Print the record of a run."""
+    console = Console()
+    console.print(likelihood_table(results["metrics"], f"{results['label']} ({state})"))
+    console.print(
+        f"{results['parameters']:,} parameters, {results['steps']:,} steps, "
+        f"{results['training_seconds']:.0f} s of training",
+        highlight=False,
+    )
+    for what, path in (
+        ("record", "results.json"),
+        ("samples", "samples/final.png"),
+        ("curves", "metrics.csv"),
+        ("checkpoint", "checkpoints/best.ckpt"),
+    ):
+        console.print(f"  {what:<10} {run / path}", highlight=False, soft_wrap=True)
+
+
+def _with_error(metrics: dict[str, Any], name: str, digits: int) -> str:
+    return f"{metrics[name]:.{digits}f} ± {metrics[f'{name}_stderr']:.{digits}f}"

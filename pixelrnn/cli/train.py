@@ -1,0 +1,230 @@
+"""`pixelrnn train`: one run, from configuration to record. The same command finds the same run."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import wandb
+from filelock import FileLock, Timeout
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pydantic import ValidationError
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+from pixelrnn import files
+from pixelrnn.arguments import Positive, Seed
+from pixelrnn.cli import compose, quiet, report
+from pixelrnn.data.base import SPLITS, PixelDataModule
+from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.generation import pictures
+from pixelrnn.models.base import PixelModel
+from pixelrnn.runs import record, schema
+from pixelrnn.runs.signature import signature as signature_of
+from pixelrnn.training import checkpoint, stored
+from pixelrnn.training.evaluate import evaluate
+from pixelrnn.training.module import PixelModule
+
+
+def main(argv: list[str]) -> None:
+    """Entry of the verb."""
+    compose.run("train", task, argv)
+
+
+def task(config: DictConfig) -> None:
+    """One job of a run or multirun."""
+    given = config.folder
+    config.folder, config.signature = ".", ""
+    config.signature = signature_of(compose.plain(config))
+    config.folder = given or f"{config.paths.runs}/{config.label}-{config.signature}"
+    compose.call(train, config)
+
+
+def train(
+    *,
+    data: dict[str, Any],
+    model: dict[str, Any],
+    likelihood: dict[str, Any],
+    optimizer: dict[str, Any],
+    scheduler: dict[str, Any],
+    trainer: dict[str, Any],
+    callbacks: dict[str, dict[str, Any] | None],
+    logger: dict[str, dict[str, Any] | None],
+    seed: Seed,
+    threads: Positive | None,
+    label: str,
+    sweep_name: str | None,
+    folder: str,
+    signature: str,
+    paths: dict[str, str],
+) -> dict[str, Any]:
+    """Train, evaluate all splits with the best weights, write the record, say where it lies.
+
+    Args:
+        data: config of a data module; like all groups below, a plain node with `_target_`.
+        model: config of a model.
+        likelihood: config of its likelihood (interpolated into `model`).
+        optimizer: config of an optimiser factory.
+        scheduler: config of a schedule factory.
+        trainer: config of Lightning's Trainer.
+        callbacks: name -> config or null.
+        logger: name -> config or null.
+        seed: of weights, data order and draws.
+        threads: of this process; None: all cores.
+        label: what the run is about, `<data>-<model>`.
+        sweep_name: groups runs in W&B.
+        folder: run folder.
+        signature: of the effective configuration.
+        paths: roots of runs and data.
+
+    Returns:
+        The record, as in results.json.
+
+    Raises:
+        ConfigError: parts that do not fit each other.
+        RunError: the folder holds another run, or is in use.
+    """
+    config = dict(locals())
+    run = Path(folder)
+    done = _finished(run, signature)
+    if done is not None:
+        report.show(done, run, "finished before; delete the folder to train anew")
+        return done
+    quiet.set_up(threads)
+    pl.seed_everything(seed, workers=True, verbose=False)
+    module, data_module = _build(config)
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            results = _run(config, run, module, data_module)
+    except Timeout as error:
+        raise RunError(f"{run}: another process is training this run") from error
+    report.show(results, run, "done")
+    return results
+
+
+def _finished(run: Path, signature: str) -> dict[str, Any] | None:
+    """Stored results of this very configuration."""
+    if (run / "config.yaml").is_file():
+        found = record.config(run).get("signature")
+        if found != signature:
+            raise RunError(
+                f"{run}: holds a run of another configuration ({found}, not {signature}); "
+                "choose another folder"
+            )
+    return record.results(run)
+
+
+def _build(config: dict[str, Any]) -> tuple[PixelModule, PixelDataModule]:
+    """Everything that can be refused is built here, before anything is written."""
+    with _naming("data"):
+        data_module: PixelDataModule = instantiate(config["data"], _convert_="all")
+    schema.check_pair(data_module.image_shape, data_module.levels, config["model"])
+    with _naming("model"):
+        model: PixelModel = instantiate(config["model"], _convert_="all")
+    with _naming("optimizer"):
+        optimizer = instantiate(config["optimizer"], _convert_="all")
+        optimizer(model.parameters())
+    with _naming("scheduler"):
+        scheduler = instantiate(config["scheduler"], _convert_="all")
+    with _naming("trainer"):
+        _trainer(config, callbacks=[], logger=False)
+    module = PixelModule(model, optimizer, scheduler, model_config=config["model"])
+    return module, data_module
+
+
+@contextlib.contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """What a constructor refuses becomes a `ConfigError` that names the node."""
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, ValidationError):
+            detail = cause.errors()[0]
+            name = ".".join(str(part) for part in (key, *detail["loc"]))
+            raise ConfigError(f"{name}={detail['input']}: {detail['msg']}") from error
+        if isinstance(cause, ValueError | TypeError | MisconfigurationException):
+            raise ConfigError(f"{key}: {' '.join(str(cause).split())}") from error
+        raise
+
+
+def _trainer(config: dict[str, Any], callbacks: list[Any], logger: Any) -> pl.Trainer:
+    return instantiate(
+        config["trainer"],
+        callbacks=callbacks,
+        logger=logger,
+        plugins=[checkpoint.AtomicCheckpointIO()],
+        default_root_dir=config["folder"],
+        enable_progress_bar=bool(callbacks),
+        _convert_="all",
+    )
+
+
+def _run(
+    config: dict[str, Any], run: Path, module: PixelModule, data: PixelDataModule
+) -> dict[str, Any]:
+    """Fit from the last sound checkpoint, if any, then evaluate and record."""
+    resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
+    record.start(run, config)
+    data.prepare_data()
+    data.setup()
+    try:
+        seconds = _fit(config, module, data, resume_from)
+        best = stored.load_model(run)
+        accelerator = config["trainer"].get("accelerator", "auto")
+        metrics: dict[str, float] = {}
+        for split in SPLITS:
+            metrics |= evaluate(best, data, split, accelerator)
+        _final_samples(best, run, config["seed"])
+        results = {
+            "label": config["label"],
+            "signature": config["signature"],
+            "sweep_name": config["sweep_name"],
+            "seed": config["seed"],
+            "metrics": metrics,
+            "parameters": sum(p.numel() for p in best.parameters()),
+            "steps": module.trainer.global_step,
+            "epochs": module.trainer.current_epoch,
+            "training_seconds": seconds,
+            "evaluation_dtype": "float32",
+            "wandb_id": config["signature"] if config["logger"].get("wandb") else None,
+            "environment": record.environment(),
+        }
+        if wandb.run is not None:
+            wandb.run.summary.update(metrics)
+    finally:
+        wandb.finish()
+    record.finish(run, results)
+    return results
+
+
+def _fit(
+    config: dict[str, Any], module: PixelModule, data: PixelDataModule, resume_from: Path | None
+) -> float:
+    """Returns the seconds of training, those before an interruption included."""
+    callbacks = [
+        instantiate(node, _convert_="all") for node in config["callbacks"].values() if node
+    ]
+    loggers = [instantiate(node, _convert_="all") for node in config["logger"].values() if node]
+    for logger in loggers:
+        if not isinstance(logger, pl.loggers.CSVLogger):
+            logger.log_hyperparams(config)
+    trainer = _trainer(config, callbacks, loggers)
+    started = time.monotonic()
+    try:
+        trainer.fit(module, data, ckpt_path=resume_from)
+    except SIGTERMException as error:
+        raise SystemExit(143) from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return module.seconds_before + time.monotonic() - started
+
+
+def _final_samples(model: PixelModel, run: Path, seed: int, n: int = 36) -> None:
+    images = model.sample(n, generator=torch.Generator().manual_seed(seed))
+    with files.replacing(run / "samples" / "final.png", "wb") as file:
+        pictures.grid(images, model.levels).save(file, format="png")

@@ -1,0 +1,1 @@
+"""What a run is: its checked configuration, its signature, its record. No torch."""

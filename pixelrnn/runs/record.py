@@ -1,0 +1,129 @@
+"""The record of a run: config.yaml and environment.json at its start, results.json at its end."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pixelrnn import files
+from pixelrnn.errors import RunError
+
+_PACKAGES = ("pixelrnn", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "wandb")
+
+
+def start(run: Path, config: dict[str, Any]) -> None:
+    """Write config.yaml and environment.json of a run that begins or goes on.
+
+    Args:
+        run: run folder, made if needed.
+        config: resolved plain configuration.
+    """
+    with files.replacing(run / "config.yaml") as file:
+        yaml.safe_dump(config, file, sort_keys=False)
+    with files.replacing(run / "environment.json") as file:
+        json.dump(environment(), file, indent=2)
+
+
+def finish(run: Path, results: dict[str, Any]) -> None:
+    """Write results.json: its presence says that the run is finished."""
+    with files.replacing(run / "results.json") as file:
+        json.dump(results, file, indent=2)
+
+
+def results(run: Path) -> dict[str, Any] | None:
+    """Stored results, or None if the run is not finished.
+
+    Raises:
+        RunError: results.json is damaged.
+    """
+    path = run / "results.json"
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not readable ({error}); delete it to evaluate anew") from error
+
+
+def config(run: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        RunError: no such run folder, or it is half written or damaged.
+    """
+    path = run / "config.yaml"
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder{_others(run)}")
+    if not path.is_file():
+        raise RunError(f"{run}: not a run folder, or half written (no config.yaml)")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: not readable ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: not a run's configuration")
+    return content
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit, machine: what else a result may depend on."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    commit, dirty = _commit()
+    return {
+        "command": " ".join(sys.argv),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the source this package runs from, and whether it was changed since."""
+    folder = Path(__file__).parent
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for words in (
+                ("rev-parse", "HEAD"),
+                ("status", "--porcelain", "--untracked-files=no", "--", "."),
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit, bool(status)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _others(run: Path) -> str:
+    folder = run.parent
+    if not folder.is_dir():
+        return ""
+    names = sorted(path.parent.name for path in folder.glob("*/config.yaml"))[:5]
+    return f"; {folder} holds {', '.join(names)}" if names else ""

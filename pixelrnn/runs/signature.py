@@ -1,0 +1,49 @@
+"""What makes two runs the same: the signature of a configuration.
+
+The same command finds the same run: finished, it reports the stored result; half done, it resumes.
+"""
+
+import fnmatch
+import hashlib
+import json
+from typing import Any
+
+WITHOUT_EFFECT = (
+    "paths",
+    "logger",
+    "threads",
+    "sweep_name",
+    "label",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.log_every_n_steps",
+    "trainer.enable_*",
+    "data.num_workers",
+    "data.eval_batch_size",
+    "data.root",
+    "data.in_memory",
+    "callbacks.samples",
+    "callbacks.progress",
+    "callbacks.summary",
+    "callbacks.learning_rate",
+)
+"""Keys that cannot change what is computed, as patterns over dotted names."""
+
+
+def effective(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The part of a plain configuration that can change a result."""
+    kept = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in WITHOUT_EFFECT):
+            continue
+        kept[key] = effective(value, f"{name}.") if isinstance(value, dict) else value
+    return kept
+
+
+def signature(config: dict[str, Any]) -> str:
+    """Eight hexadecimal digits of the SHA-256 of the effective configuration."""
+    text = json.dumps(effective(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,105 @@
+"""Checkpoints: written atomically, checked before they are believed, loaded without pickle code.
+
+A flipped bit in tensor data loads silently, so a SHA-256 stands beside each file. It is written
+first and holds the digests of the new and the old file: whenever the process dies, what lies on
+disc is either checkpoint, and passes.
+"""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from pixelrnn import files
+from pixelrnn.errors import RunError
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Lightning's hook for writing and reading checkpoint files."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Serialise to memory, then replace the file at once."""
+        path = Path(path)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getbuffer()
+        digests = [hashlib.sha256(content).hexdigest()]
+        if path.is_file():
+            digests.append(_sha256(path))
+        with files.replacing(_digest_file(path)) as file:
+            json.dump(digests, file)
+        with files.replacing(path, "wb") as file:
+            file.write(content)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a file that passes its check; see `read`."""
+        return read(Path(path), map_location or "cpu")
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a file and its digest."""
+        Path(path).unlink(missing_ok=True)
+        _digest_file(Path(path)).unlink(missing_ok=True)
+
+
+def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Content of a checkpoint; only tensors and plain values are unpickled.
+
+    Raises:
+        RunError: the file is missing, damaged or no checkpoint.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: no such checkpoint")
+    digests = _digest_file(path)
+    if digests.is_file() and _sha256(path) not in digests.read_text():
+        raise RunError(f"{path}: damaged (its SHA-256 is not the one stored in {digests.name})")
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch raises many types for a file that it cannot read
+        reason = str(error).strip().splitlines()[0][:100]
+        raise RunError(f"{path}: not a readable checkpoint ({reason})") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise RunError(f"{path}: not a checkpoint of this project (no state_dict)")
+    return content
+
+
+def sound_checkpoint(run: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of these checkpoints of a run that is there and passes its check.
+
+    Args:
+        run: run folder.
+        names: in order of preference, e.g. ("last", "best").
+
+    Raises:
+        RunError: some are there but all are damaged.
+    """
+    damaged = []
+    for name in names:
+        path = run / "checkpoints" / f"{name}.ckpt"
+        if not path.is_file():
+            continue
+        try:
+            read(path)
+        except RunError as error:
+            damaged.append(str(error))
+        else:
+            return path
+    if damaged:
+        raise RunError("; ".join(damaged) + ". Delete the run folder to train anew")
+    return None
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
