@@ -81,8 +81,10 @@ class PixelDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Shuffled batches; after a resume in mid-epoch, those not yet done come first."""
-        data = self.training_set()
-        return self._loader(data, self.batch_size, seed=self.seed, skip=self._batches_done())
+        epoch, done = self._position()
+        loader = self._loader(self.training_set(), self.batch_size, seed=self.seed, skip=done)
+        loader.sampler.set_epoch(epoch)
+        return loader
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """One pass over the validation split, in order."""
@@ -111,12 +113,18 @@ class PixelDataModule(LightningDataModule):
             persistent_workers=self.num_workers > 0,
         )
 
-    def _batches_done(self) -> int:
-        """Batches of the current epoch that an interrupted run had done."""
+    def _position(self) -> tuple[int, int]:
+        """Epoch that an interrupted run has to go on with, and batches of it that are done.
+
+        Loader workers fetch ahead as soon as Lightning has made the loader, before it says which
+        epoch it is.
+        """
         if self.trainer is None:
-            return 0
+            return 0, 0
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return 0 if progress.is_last_batch else progress.current.completed
+        if progress.is_last_batch:
+            return self.trainer.current_epoch + 1, 0
+        return self.trainer.current_epoch, progress.current.processed
 
     def _checked(self, split: Split, images: np.ndarray) -> np.ndarray:
         if images.dtype != np.uint8 or images.shape[1:] != tuple(self.image_shape):

@@ -1,0 +1,130 @@
+"""The public contract: what is refused, what comes out."""
+
+import math
+
+import pytest
+import torch
+from helpers import CATALOGUE, all_images, name_of, random_images
+
+import pixelrnn
+from pixelrnn.likelihood import Categorical
+from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+
+
+@pytest.fixture
+def model():
+    return CATALOGUE[0]((3, 2, 3), 5)
+
+
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+def test_conditionals_are_normalised_and_add_up_to_log_prob(case):
+    model = case((3, 2, 3), 5)
+    images = random_images(4, (3, 2, 3), 5)
+    table = model.conditionals(images)
+    assert table.shape == (4, 3, 5, 2, 3)
+    assert torch.allclose(table.exp().sum(2), torch.ones((), dtype=torch.float64))
+    chosen = table.gather(2, images[:, :, None].long()).squeeze(2)
+    assert torch.allclose(chosen.sum((1, 2, 3)), model.log_prob(images))
+
+
+def test_log_prob_is_differentiable(model):
+    log_prob = model.log_prob(random_images(2, (3, 2, 3), 5))
+    log_prob.sum().backward()
+    assert log_prob.shape == (2,)
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (torch.zeros(2, 3, 2, 3), "uint8"),
+        (torch.zeros(2, 3, 3, 2, dtype=torch.uint8), r"\(B, 3, 2, 3\)"),
+        (torch.zeros(3, 2, 3, dtype=torch.uint8), r"\(B, 3, 2, 3\)"),
+        (torch.full((1, 3, 2, 3), 5, dtype=torch.uint8), "levels=5, got 5"),
+    ],
+)
+def test_wrong_images_are_refused(model, images, says):
+    for method in (model.log_prob, model.conditionals):
+        with pytest.raises(ValueError, match=says):
+            method(images)
+    with pytest.raises(ValueError, match=says):
+        model.complete(images, torch.ones(2, 3, dtype=torch.bool))
+
+
+def test_wrong_requests_are_refused(model):
+    with pytest.raises(ValueError, match="n must be"):
+        model.sample(0)
+    with pytest.raises(ValueError, match="temperature"):
+        model.sample(1, temperature=0)
+    images = random_images(2, (3, 2, 3), 5)
+    for known in (torch.ones(2, 3), torch.ones(3, 2, dtype=torch.bool)):
+        with pytest.raises(ValueError, match="known must be bool"):
+            model.complete(images, known)
+
+
+@pytest.mark.parametrize("build", [PixelCNN, RowLSTM, DiagonalBiLSTM])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"layers": 0},
+        {"hidden": 2.5},
+        {"first_kernel_size": 4},
+        {"levels": 257},
+        {"image_shape": (3, 8)},
+        {"residual": "maybe"},
+    ],
+    ids=str,
+)
+def test_wrong_settings_are_refused(build, wrong):
+    settings = {"image_shape": (1, 4, 4), "levels": 4, "hidden": 4, "layers": 1, **wrong}
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        build(**settings)
+
+
+def test_likelihood_and_model_must_have_the_same_levels():
+    with pytest.raises(ValueError, match=r"likelihood.levels=4 but levels=5"):
+        PixelCNN((1, 4, 4), levels=5, hidden=4, layers=1, likelihood=Categorical(4))
+
+
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+def test_weights_serve_every_image_size(case):
+    small, large = case((1, 2, 3), 4), case((1, 6, 5), 4)
+    large.load_state_dict(small.state_dict())
+    assert torch.isfinite(large.log_prob(random_images(2, (1, 6, 5), 4))).all()
+
+
+@pytest.mark.parametrize("case", CATALOGUE[::4], ids=name_of)
+def test_half_precision_keeps_the_likelihood_in_float32(case):
+    model = case((1, 4, 4), 16, dtype=torch.float32)
+    images = random_images(2, (1, 4, 4), 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        log_prob = model.log_prob(images)
+    assert log_prob.dtype == torch.float32
+    # bfloat16 has 8 bits: a product is off by 2^-9, a sum of 16 sub-pixels by a few percent
+    assert torch.allclose(log_prob, model.log_prob(images), rtol=0.1)
+
+
+def test_bits_per_dim_of_a_uniform_model():
+    model = PixelCNN((3, 4, 4), levels=256, hidden=4, layers=1, head_width=4)
+    for parameter in model.head.parameters():
+        torch.nn.init.zeros_(parameter)
+    log_prob = model.log_prob(random_images(3, (3, 4, 4), 256))
+    bits = pixelrnn.bits_per_dim(log_prob, (3, 4, 4))
+    assert torch.allclose(bits, torch.full((3,), 8.0))
+    assert pixelrnn.bits_per_dim(-math.log(2), (1, 1, 1)) == 1.0
+
+
+def test_paper_sizes_have_the_papers_parameter_counts():
+    """Derived counts of the CIFAR-10 networks, with skips that cost nothing: 5.3, 9.6, 8.8 M."""
+
+    def millions(build, **settings):
+        model = build((3, 32, 32), skip=False, **settings)
+        return sum(p.numel() for p in model.parameters()) / 1e6
+
+    assert millions(PixelCNN) == pytest.approx(5.3, abs=0.06)
+    assert millions(RowLSTM) == pytest.approx(9.6, abs=0.06)
+    assert millions(DiagonalBiLSTM) == pytest.approx(8.8, abs=0.06)
+
+
+def test_all_images_is_complete():
+    assert len(torch.unique(all_images((1, 2, 2), 3), dim=0)) == 81

@@ -1,0 +1,40 @@
+"""Over all images of a tiny space, p sums to 1."""
+
+import pytest
+import torch
+from helpers import CATALOGUE, all_images, name_of
+
+from pixelrnn.ops import masks
+
+SPACES = [((1, 3, 3), 2), ((1, 2, 2), 4), ((3, 1, 1), 2), ((3, 1, 2), 2), ((2, 2, 1), 3)]
+
+
+def total(model):
+    images = all_images(model.image_shape, model.levels)
+    return model.log_prob(images).exp().sum().item()
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+def test_probabilities_sum_to_one(case, space):
+    assert total(case(*space)) == pytest.approx(1, abs=1e-12)  # float64, at most 512 terms
+
+
+def test_float32_sums_to_one():
+    assert total(CATALOGUE[0]((1, 3, 3), 2, dtype=torch.float32)) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+def test_a_leak_in_the_mask_is_found(case, monkeypatch):
+    """Planted fault: mask A shows the pixel itself."""
+    honest = masks.centre_mask
+    monkeypatch.setattr(masks, "centre_mask", lambda _, out, of: honest("B", out, of))
+    assert abs(total(case((1, 3, 3), 2)) - 1) > 1e-6  # a million times what an honest sum is off
+
+
+@pytest.mark.parametrize("case", CATALOGUE[:1] + CATALOGUE[4:5], ids=name_of)
+def test_one_percent_on_the_probabilities_is_found(case):
+    """Planted fault: a likelihood that counts 1 % too much."""
+    model = case((1, 3, 3), 2)
+    images = all_images((1, 3, 3), 2)
+    assert abs((model.log_prob(images) * 0.99).exp().sum().item() - 1) > 1e-3
