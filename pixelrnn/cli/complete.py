@@ -15,6 +15,7 @@ from pixelrnn.cli import compose, quiet
 from pixelrnn.cli.sample import Temperature, save
 from pixelrnn.data.base import Split
 from pixelrnn.errors import ConfigError
+from pixelrnn.generation.sources import for_images
 from pixelrnn.training import stored
 
 Occlusion = Literal["bottom", "right", "centre", "all"]
@@ -69,9 +70,10 @@ def complete(
     if len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
     known = occlusion(occlude, *model.image_shape[1:]).to(accelerator)
-    generators = [torch.Generator().manual_seed(seed + (i << 32)) for i in range(n * draws)]
     repeated = images.repeat_interleave(draws, dim=0)
-    completed = model.complete(repeated, known, generators, temperature, progress=True)
+    completed = model.complete(
+        repeated, known, for_images(seed, n * draws), temperature, progress=True
+    )
     rows = completed.unflatten(0, (n, draws))
     whole = torch.cat([(images * known)[:, None], rows, images[:, None]], dim=1)
     target = Path(out) if out else Path(run) / "samples" / f"complete-{occlude}-seed{seed}"

@@ -14,7 +14,7 @@ from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -88,6 +88,8 @@ def _clear_errors(config_name: str, argv: list[str]) -> Iterator[None]:
 
 def _one_line(error: Exception, config_name: str, argv: list[str]) -> str:
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not an override ({text.splitlines()[0]})"
     choice = re.search(
         r"Could not find '([^']+)'\s+Available options in '([^']+)':\s*(.*)", text, re.S
     )

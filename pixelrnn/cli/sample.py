@@ -14,6 +14,7 @@ from pixelrnn import files
 from pixelrnn.arguments import Positive, Seed
 from pixelrnn.cli import compose, quiet
 from pixelrnn.generation import pictures
+from pixelrnn.generation.sources import for_images
 from pixelrnn.training import stored
 
 Temperature = Annotated[float, Field(gt=0)]
@@ -64,7 +65,7 @@ def sample(
     target = _target(run, out, f"sample-n{n}-seed{seed}-t{temperature:g}")
     chunks = model.sample_chunks(
         n,
-        [torch.Generator().manual_seed(seed + (index << 32)) for index in range(n)],
+        for_images(seed, n),
         temperature,
         batch_size=batch_size,
         progress=True,

@@ -217,10 +217,12 @@ def _fit(
     started = time.monotonic()
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
-    except SIGTERMException as error:
+    except SIGTERMException as error:  # Lightning would leave with exit code 0
         raise SystemExit(143) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    except SystemExit as error:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from error
+        raise
     return module.seconds_before + time.monotonic() - started
 
 

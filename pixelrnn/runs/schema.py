@@ -5,10 +5,9 @@ checked from there (`arguments.problems`); only what spans several nodes is writ
 """
 
 import difflib
+import pkgutil
 from collections.abc import Callable
 from typing import Any
-
-from hydra.utils import get_object
 
 from pixelrnn import arguments
 from pixelrnn.errors import ConfigError
@@ -100,6 +99,7 @@ def _is_object(value: Any) -> bool:
 
 def _locate(target: str, path: str) -> Callable[..., Any]:
     try:
-        return get_object(target)
+        return pkgutil.resolve_name(target)
     except Exception as error:  # whatever an import can raise
-        raise ConfigError(f"{path}._target_={target}: cannot be imported ({error})") from error
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}._target_={target}: cannot be imported ({reason})") from error

@@ -4,10 +4,11 @@ A stored configuration is data, not code: only what it names as a model, a likel
 is built; nothing else that it names is called.
 """
 
+import pkgutil
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pixelrnn.data.base import PixelDataModule
@@ -101,7 +102,7 @@ def _check_targets(config: dict[str, Any], bases: tuple[type, ...], origin: Path
 
 def _makes(target: str, bases: tuple[type, ...]) -> bool:
     try:
-        found = get_object(target)
+        found = pkgutil.resolve_name(target)
     except Exception:  # whatever an import can raise
         return False
     made = found if isinstance(found, type) else getattr(found, "__annotations__", {}).get("return")
