@@ -1,0 +1,86 @@
+"""The configuration files: whole, small, and in step with the constructors."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import hydra
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from pixelrnn import arguments
+from pixelrnn.cli import compose
+from pixelrnn.cli.main import VERBS, main
+
+CONF = compose.conf_dir()
+FILES = sorted(CONF.rglob("*.yaml"))
+
+
+def composed(config_name, *overrides) -> DictConfig:
+    overrides = [*overrides, *(["label=x"] if config_name == "train" else [])]
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        return hydra.compose(config_name, overrides)
+
+
+def choices(group):
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "scheduler", "likelihood"])
+def test_every_choice_composes_and_is_valid(group):
+    for choice in choices(group):
+        if choice in ("stack",) or (group, choice) == ("likelihood", "bernoulli"):
+            continue
+        config = composed("train", f"{group}={choice}", "logger=csv")
+        config.folder, config.signature = ".", ""
+        compose.plain(config)
+
+
+def test_bernoulli_goes_with_binary_data():
+    config = composed("train", "likelihood=bernoulli", "data.binary=true", "logger=csv")
+    config.folder, config.signature = ".", ""
+    resolved = compose.plain(config)
+    assert resolved["model"]["levels"] == 2
+
+
+OURS = [(g, c) for g in ("data", "model") for c in choices(g) if c != "stack"]
+
+
+@pytest.mark.parametrize(("group", "choice"), OURS)
+def test_files_list_the_arguments_of_the_constructor(group, choice):
+    """So that no key is missing from a file, and none outlives its argument."""
+    config = OmegaConf.to_container(composed("train", f"{group}={choice}")[group])
+    module, _, name = config.pop("_target_").rpartition(".")
+    target = getattr(importlib.import_module(module), name)
+    assert set(config) == set(arguments.accepted_names(target))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= 32
+    yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_the_keys_of_its_configuration(verb):
+    module = importlib.import_module(f"pixelrnn.cli.{verb}")
+    function = getattr(module, verb)
+    if (CONF / f"{verb}.yaml").is_file():
+        assert set(composed(verb)) == set(inspect.signature(function).parameters)
+
+
+def test_help_names_every_verb(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in VERBS)
+
+
+def test_help_imports_nothing_heavy():
+    """What takes seconds to import is left alone: help has to answer in less than one."""
+    script = "import sys, pixelrnn.cli.main as m; m.main(['--help']); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "pixelrnn.cli.main" in loaded
+    assert loaded.isdisjoint({"torch", "pytorch_lightning", "hydra", "wandb", "sklearn"})
