@@ -11,6 +11,7 @@ from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.stack import StackModel, color_groups
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 
 
 class DiagonalBiLSTM(StackModel):
@@ -49,7 +50,7 @@ class DiagonalBiLSTM(StackModel):
         learned_initial_state: bool = True,
         full_context: bool = False,
         likelihood: Likelihood | None = None,
-        kernel: str = "auto",
+        kernel: Kernel | str = "auto",
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
 

@@ -5,6 +5,7 @@ from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.stack import StackModel, color_groups
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 
 
 class RowLSTM(StackModel):
@@ -43,7 +44,7 @@ class RowLSTM(StackModel):
         forget_bias: float = 0.0,
         learned_initial_state: bool = True,
         likelihood: Likelihood | None = None,
-        kernel: str = "auto",
+        kernel: Kernel | str = "auto",
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
 
