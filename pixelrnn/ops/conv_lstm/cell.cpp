@@ -82,16 +82,17 @@ inline T* row(T* base, Strides s, std::int64_t d, std::int64_t l, std::int64_t b
     return base + d * s.direction + l * s.place + b * w;
 }
 
-constexpr std::int64_t serial_below = 8192;  // elements: a parallel region costs more than that
+constexpr std::int64_t serial_below = 4096;  // elements: a parallel region costs more than that
 
 template <class S, class C>
 void forward(const std::int64_t* size, const S* gates, Strides gates_at, S* products,
              Strides products_at, const C* before, Strides before_at, C* cell, Strides cell_at,
              S* hidden, Strides hidden_at) {
     const std::int64_t D = size[0], n = size[1], B = size[2], F = size[3];
-#pragma omp parallel for schedule(static) if (D * n * B * F > serial_below)
-    for (std::int64_t index = 0; index < D * n * B; ++index) {
-        const std::int64_t d = index / (n * B), l = index / B % n, b = index % B;
+#pragma omp parallel for collapse(3) schedule(static) if (D * n * B * F > serial_below)
+    for (std::int64_t d = 0; d < D; ++d)
+    for (std::int64_t l = 0; l < n; ++l)
+    for (std::int64_t b = 0; b < B; ++b) {
         const S* x = row(gates, gates_at, d, l, b, 4 * F);
         S* a = row(products, products_at, d, l, b, 4 * F);
         const C* c0 = row(before, before_at, d, l, b, F);
@@ -120,9 +121,10 @@ void backward(const std::int64_t* size, const S* activations, S* grad_gates, Str
               Strides cell_at, const S* grad_output, Strides output_at, const S* grad_hidden,
               Strides hidden_at, C* grad_cell, Strides grad_cell_at) {
     const std::int64_t D = size[0], n = size[1], B = size[2], F = size[3];
-#pragma omp parallel for schedule(static) if (D * n * B * F > serial_below)
-    for (std::int64_t index = 0; index < D * n * B; ++index) {
-        const std::int64_t d = index / (n * B), l = index / B % n, b = index % B;
+#pragma omp parallel for collapse(3) schedule(static) if (D * n * B * F > serial_below)
+    for (std::int64_t d = 0; d < D; ++d)
+    for (std::int64_t l = 0; l < n; ++l)
+    for (std::int64_t b = 0; b < B; ++b) {
         const S* a = row(activations, gates_at, d, l, b, 4 * F);
         S* da = row(grad_gates, gates_at, d, l, b, 4 * F);
         const C* c0 = row(before, before_at, d, l, b, F);

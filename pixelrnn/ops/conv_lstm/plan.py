@@ -25,12 +25,9 @@ class Plan:
         return [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
 
     @cached_property
-    def offsets(self) -> list[int]:
-        """Per step, and for the end, the number of active places before it."""
-        offsets = [0]
-        for start, stop in self.ranges:
-            offsets.append(offsets[-1] + stop - start)
-        return offsets
+    def sizes(self) -> list[int]:
+        """Per step the number of active places."""
+        return [stop - start for start, stop in self.ranges]
 
     @cached_property
     def whole(self) -> bool:
