@@ -25,7 +25,8 @@ class RowLSTM(StackModel):
         forget_bias: initial bias of the forget gates.
         learned_initial_state: False starts the recurrence from zero.
         likelihood: None: Bernoulli for two levels, else categorical.
-        kernel: implementation of the recurrence (`ops.conv_lstm`).
+        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
+        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
     @checked
@@ -45,6 +46,7 @@ class RowLSTM(StackModel):
         learned_initial_state: bool = True,
         likelihood: Likelihood | None = None,
         kernel: Kernel | str = "auto",
+        checkpoint_layers: bool = False,
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
 
@@ -70,4 +72,5 @@ class RowLSTM(StackModel):
             first_kernel_size=first_kernel_size,
             color_conditioning=color_conditioning,
             head_width=head_width,
+            checkpoint_layers=checkpoint_layers,
         )
