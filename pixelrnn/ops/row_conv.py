@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -42,8 +41,9 @@ class _RowConv(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("row_conv has no second derivative (create_graph=True)")
         x, weight = ctx.saved_tensors
         grad_y = grad_y.contiguous()
         flat = grad_y.flatten(0, 2)  # (H * W * B, O)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from pixelrnn.ops.conv_lstm import cell as cells
 from pixelrnn.ops.conv_lstm import plan as plans
@@ -76,8 +75,12 @@ class _ConvLSTM(torch.autograd.Function):
         return hidden[:, 1:, pad_before : pad_before + gates.shape[2]]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "conv_lstm kernel 'autograd' has no second derivative (create_graph=True): "
+                "choose kernel.name=reference"
+            )
         weight, hidden, activations, *states = ctx.saved_tensors
         pad_before, plan, cell = ctx.options
         grad_gates = torch.empty_like(activations) if _graph_is_kept() else activations

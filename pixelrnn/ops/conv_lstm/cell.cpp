@@ -116,16 +116,17 @@ void forward(const std::int64_t* size, const S* gates, Strides gates_at, S* prod
 }
 
 template <class S, class C>
-void backward(const std::int64_t* size, const S* activations, S* grad_gates, Strides gates_at,
-              S* grad_input, Strides input_at, const C* before, Strides before_at, const C* cell,
-              Strides cell_at, const S* grad_output, Strides output_at, const S* grad_hidden,
-              Strides hidden_at, C* grad_cell, Strides grad_cell_at) {
+void backward(const std::int64_t* size, const S* activations, Strides activations_at,
+              S* grad_gates, Strides gates_at, S* grad_input, Strides input_at, const C* before,
+              Strides before_at, const C* cell, Strides cell_at, const S* grad_output,
+              Strides output_at, const S* grad_hidden, Strides hidden_at, C* grad_cell,
+              Strides grad_cell_at) {
     const std::int64_t D = size[0], n = size[1], B = size[2], F = size[3];
 #pragma omp parallel for collapse(3) schedule(static) if (D * n * B * F > serial_below)
     for (std::int64_t d = 0; d < D; ++d)
     for (std::int64_t l = 0; l < n; ++l)
     for (std::int64_t b = 0; b < B; ++b) {
-        const S* a = row(activations, gates_at, d, l, b, 4 * F);
+        const S* a = row(activations, activations_at, d, l, b, 4 * F);
         S* da = row(grad_gates, gates_at, d, l, b, 4 * F);
         const C* c0 = row(before, before_at, d, l, b, F);
         const C* c1 = row(cell, cell_at, d, l, b, F);
@@ -160,8 +161,9 @@ void backward(const std::int64_t* size, const S* activations, S* grad_gates, Str
                       static_cast<S*>(p[4]), STRIDES(4));                                         \
     }                                                                                             \
     extern "C" void backward_##NAME(const std::int64_t* size, const std::int64_t* at, void** p) { \
-        backward<S, C>(size, static_cast<S*>(p[0]), static_cast<S*>(p[1]), STRIDES(1),            \
-                       static_cast<S*>(p[2]), STRIDES(2), static_cast<C*>(p[3]), STRIDES(3),      \
+        backward<S, C>(size, static_cast<S*>(p[0]), STRIDES(0), static_cast<S*>(p[1]),            \
+                       STRIDES(1), static_cast<S*>(p[2]), STRIDES(2),                             \
+                       static_cast<C*>(p[3]), STRIDES(3),                                         \
                        static_cast<C*>(p[4]), STRIDES(4), static_cast<S*>(p[5]), STRIDES(5),      \
                        static_cast<S*>(p[6]), STRIDES(6), static_cast<C*>(p[7]), STRIDES(7));     \
     }
