@@ -1,6 +1,6 @@
 """Speed and memory of one training step: reference rung, fast rung, bfloat16.
 
-    python -m benchmarks.train_step [--quick] [--out FILE]
+    python -m benchmarks.train_step [--quick] [--only TEXT] [--out FILE]
 
 Time is that of forward and backward, without the optimiser. FLOP are counted by formula, two per
 multiply-add of the products that the masks and the image leave: taps of causal kernels that lie in
@@ -54,6 +54,7 @@ CASES += [Case("row_lstm", 128, 12), Case("diagonal_bilstm", 128, 12), Case("pix
 
 def main() -> None:
     options = report.parser(__doc__.splitlines()[0], "train_step")
+    options.add_argument("--only", default="", help="cases whose name holds this text")
     options.add_argument(MEMORY_FLAG, nargs=2, metavar=("CASE", "VARIANT"), help="internal")
     given = options.parse_args()
     reuse_freed_memory()
@@ -61,7 +62,8 @@ def main() -> None:
         name, variant = given.peak_memory_of
         print(peak_memory(next(case for case in CASES if case.name == name), variant))
         return
-    cases = [case for case in CASES if not given.quick or (case.layers or 0) < 12]
+    cases = [case for case in CASES if given.only in case.name]
+    cases = [case for case in cases if not given.quick or (case.layers or 0) < 12]
     rows = [row for case in cases for row in measure(case, 3 if given.quick else 7)]
     report.finish(f"One training step, batch {BATCH}", rows, given.out)
 
