@@ -10,7 +10,7 @@ def reuse_freed_memory() -> bool:
     """Let the C library keep memory that was freed, for the next training step.
 
     By default glibc asks the kernel for every tensor above 32 MB and gives it back; the kernel then
-    fills each page with zeros again, which cost a quarter of a Diagonal BiLSTM step. Affects the
+    fills each page with zeros again, which cost a fifth of a Diagonal BiLSTM step. Affects the
     whole process, so only programs that train call it.
 
     Returns:
