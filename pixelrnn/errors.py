@@ -23,3 +23,7 @@ class RunError(PixelRNNError):
 
 class TrainingError(PixelRNNError):
     """Training cannot go on: the loss or the weights are not finite."""
+
+
+class CompilerError(PixelRNNError):
+    """A compiled kernel was asked for and cannot be built here."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from pixelrnn.layers.lstm_state import LSTMState, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
+from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 
 class DiagonalBiLSTMLayer(nn.Module):
@@ -37,7 +37,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         *,
         forget_bias: float,
         learned_initial_state: bool,
-        kernel: str,
+        kernel: Kernel | str,
     ) -> None:
         super().__init__()
         self.kernel = kernel
@@ -48,17 +48,21 @@ class DiagonalBiLSTMLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(H, W, B, in) -> (H, W, B, F)."""
         height, width = x.shape[:2]
-        from_left, from_right = self.input_to_state(x).chunk(2, dim=-1)  # 2 x (H, W, B, 4F)
-        gates = torch.stack([skew.skew(from_left), skew.skew(from_right.flip(1))])
         states = conv_lstm(
-            gates,
+            skew.skew(self._gates(torch.stack([x, x.flip(1)]))),
             self.state.weight,
             self.state.hidden,
             self.state.cell,
             pad_before=1,
-            held=skew.before_image(height, width, x.device),
+            held=skew.outside_image(height, width),
             kernel=self.kernel,
         )  # (D, T, H, B, F)
-        left = skew.unskew(states[0], width)
-        right = skew.unskew(states[1], width).flip(1)
-        return left + F.pad(right, (0, 0, 0, 0, 0, 0, 1, 0))[:height]
+        left, mirrored = skew.unskew(states, width)
+        return left + F.pad(mirrored.flip(1), (0, 0, 0, 0, 0, 0, 1, 0))[:height]
+
+    def _gates(self, images: Tensor) -> Tensor:
+        """(D, H, W, B, in), the second mirrored -> (D, H, W, B, 4F), one product per direction."""
+        weight = self.input_to_state.masked_weight().flatten(1).unflatten(0, (2, -1))
+        bias = self.input_to_state.bias.unflatten(0, (2, 1, -1))
+        gates = torch.baddbmm(bias, images.flatten(1, 3), weight.transpose(1, 2))
+        return gates.unflatten(1, images.shape[1:4])

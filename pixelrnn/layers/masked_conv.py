@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelrnn.ops import masks
+from pixelrnn.ops.row_conv import row_conv
 
 
 class MaskedConv2d(nn.Module):
@@ -60,5 +61,8 @@ class MaskedConv2d(nn.Module):
         kh, kw = self.kernel_size
         if kh == kw == 1:
             return F.linear(x, self.masked_weight()[:, :, 0, 0], self.bias)
+        if kh == 1:
+            taps = self.masked_weight()[:, :, 0, : kw // 2 + 1].flip(2)  # k: k pixels to the left
+            return row_conv(x, taps.permute(2, 0, 1).contiguous(), self.bias)
         padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, kw // 2, kh // 2, 0))  # (B, in, H+, W+)
         return F.conv2d(padded, self.masked_weight(), self.bias).permute(2, 3, 0, 1)

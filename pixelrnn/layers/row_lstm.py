@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pixelrnn.layers.lstm_state import LSTMState, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
+from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 
 class RowLSTMLayer(nn.Module):
@@ -32,7 +32,7 @@ class RowLSTMLayer(nn.Module):
         *,
         forget_bias: float,
         learned_initial_state: bool,
-        kernel: str,
+        kernel: Kernel | str,
     ) -> None:
         super().__init__()
         self.kernel = kernel

@@ -11,6 +11,7 @@ from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.stack import StackModel, color_groups
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 
 
 class DiagonalBiLSTM(StackModel):
@@ -30,7 +31,8 @@ class DiagonalBiLSTM(StackModel):
         learned_initial_state: False starts the recurrence from zero.
         full_context: let every pixel see the last pixel of the row above.
         likelihood: None: Bernoulli for two levels, else categorical.
-        kernel: implementation of the recurrence (`ops.conv_lstm`).
+        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
+        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
     @checked
@@ -49,7 +51,8 @@ class DiagonalBiLSTM(StackModel):
         learned_initial_state: bool = True,
         full_context: bool = False,
         likelihood: Likelihood | None = None,
-        kernel: str = "auto",
+        kernel: Kernel | str = "auto",
+        checkpoint_layers: bool = False,
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
 
@@ -75,4 +78,5 @@ class DiagonalBiLSTM(StackModel):
             color_conditioning=color_conditioning,
             head_width=head_width,
             row_end=full_context,
+            checkpoint_layers=checkpoint_layers,
         )

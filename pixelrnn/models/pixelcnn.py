@@ -21,6 +21,7 @@ class PixelCNN(StackModel):
         color_conditioning: False: channels do not see each other inside a pixel.
         head_width: None: 1024 for 256 levels, 32 for binary, 128 between.
         likelihood: None: Bernoulli for two levels, else categorical.
+        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
     @checked
@@ -37,6 +38,7 @@ class PixelCNN(StackModel):
         color_conditioning: bool = True,
         head_width: Positive | None = None,
         likelihood: Likelihood | None = None,
+        checkpoint_layers: bool = False,
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
         super().__init__(
@@ -49,4 +51,5 @@ class PixelCNN(StackModel):
             first_kernel_size=first_kernel_size,
             color_conditioning=color_conditioning,
             head_width=head_width,
+            checkpoint_layers=checkpoint_layers,
         )

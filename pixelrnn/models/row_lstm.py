@@ -5,6 +5,7 @@ from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.stack import StackModel, color_groups
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 
 
 class RowLSTM(StackModel):
@@ -24,7 +25,8 @@ class RowLSTM(StackModel):
         forget_bias: initial bias of the forget gates.
         learned_initial_state: False starts the recurrence from zero.
         likelihood: None: Bernoulli for two levels, else categorical.
-        kernel: implementation of the recurrence (`ops.conv_lstm`).
+        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
+        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
     @checked
@@ -43,7 +45,8 @@ class RowLSTM(StackModel):
         forget_bias: float = 0.0,
         learned_initial_state: bool = True,
         likelihood: Likelihood | None = None,
-        kernel: str = "auto",
+        kernel: Kernel | str = "auto",
+        checkpoint_layers: bool = False,
     ) -> None:
         groups = color_groups(image_shape[0], color_conditioning)
 
@@ -69,4 +72,5 @@ class RowLSTM(StackModel):
             first_kernel_size=first_kernel_size,
             color_conditioning=color_conditioning,
             head_width=head_width,
+            checkpoint_layers=checkpoint_layers,
         )

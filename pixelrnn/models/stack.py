@@ -7,7 +7,9 @@ Axes: `h` hidden; the stream between blocks is 2h wide.
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.layers.head import Head, default_width
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -36,6 +38,8 @@ class StackModel(PixelModel):
         color_conditioning: False: channels do not see each other inside a pixel.
         head_width: None: the paper's (`head.default_width`).
         row_end: see `Stem`.
+        checkpoint_layers: keep only each block's input for the backward, and compute the block
+            again there: a third more arithmetic, and depth costs little memory.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class StackModel(PixelModel):
         color_conditioning: bool,
         head_width: int | None,
         row_end: bool = False,
+        checkpoint_layers: bool = False,
     ) -> None:
         super().__init__(image_shape, levels, likelihood)
+        self.checkpoint_layers = checkpoint_layers
         colors = image_shape[0]
         groups = color_groups(colors, color_conditioning)
         stream = 2 * hidden
@@ -74,7 +80,10 @@ class StackModel(PixelModel):
         x = run(self.stem, pixels)
         skipped = []
         for index, block in enumerate(self.blocks):
-            x = block.compose(x, run)
+            if self.checkpoint_layers and torch.is_grad_enabled():
+                x = checkpoint(block.compose, x, run, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block.compose(x, run)
             if self.skips:
                 skipped.append(run(self.skips[index], x))
         return self.head.compose(sum(skipped, x), run)

@@ -5,37 +5,81 @@
     d e f            r=0: a  b  c  .
                      r=1: .  d  e  f
 
-Axes: `H W` image, `T = H + W - 1` lines, `B` batch, `F` features.
+Pixel (r, c) lies W pixels per row and one per column from the first; so the skewed map, one pixel
+per line and W - 1 per place, is a view of the image. Outside the image (the dots) the view shows
+other pixels: whoever reads it must know which places to leave out (`outside_image`).
+
+Axes: `D` directions, `H W` image, `T = H + W - 1` lines, `B` batch, `F` features.
 """
+
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
 def skew(image: Tensor) -> Tensor:
-    """(H, W, B, F) -> (T, H, B, F), zero outside the image. One copy; every line is contiguous."""
-    height, width, batch, features = image.shape
-    skewed = image.new_zeros(height + width - 1, height, batch, features)
-    unskew(skewed, width).copy_(image)
-    return skewed
+    """(D, H, W, B, F) -> (D, T, H, B, F), a view; other pixels stand outside the image.
+
+    Its gradient is read inside the image only.
+    """
+    return _Skew.apply(image)
 
 
 def unskew(skewed: Tensor, width: int) -> Tensor:
-    """(T, H, B, F) -> (H, W, B, F). A view: nothing is copied.
+    """(D, T, H, B, F) -> (D, H, W, B, F), a view.
 
-    Pixel (r, c) lies at line r + c, place r: one row further is one line and one place further.
+    Its gradient is zero outside the image.
     """
-    _, height, batch, features = skewed.shape
-    line, place, *rest = skewed.stride()
-    return skewed.as_strided((height, width, batch, features), (line + place, line, *rest))
+    return _Unskew.apply(skewed, width)
 
 
-def before_image(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """True where a line has not yet entered the image (t < r): bool, (T, H).
+@lru_cache(maxsize=64)
+def outside_image(height: int, width: int) -> Tensor:
+    """Places of lines that hold no pixel (t < r or t >= r + W): bool, (T, H), on the CPU.
 
-    There the recurrence holds its state at the learned initial value. Places behind the right
-    border (t >= r + W) need no mask: no pixel of the image reads them.
+    There the recurrence holds its state at the learned initial value. Behind the right border no
+    pixel would read it, but half of all places are outside: they need not be computed.
     """
-    line = torch.arange(height + width - 1, device=device)
-    place = torch.arange(height, device=device)
-    return line[:, None] < place[None, :]
+    line = torch.arange(height + width - 1)[:, None]
+    place = torch.arange(height)
+    return (line < place) | (line >= place + width)
+
+
+def _skewed_view(image: Tensor) -> Tensor:
+    directions, height, width, batch, features = image.shape
+    direction, row, column, *rest = image.stride()
+    size = directions, height + width - 1, height, batch, features
+    return image.as_strided(size, (direction, column, row - column, *rest))
+
+
+def _image_view(skewed: Tensor, width: int) -> Tensor:
+    directions, _, height, batch, features = skewed.shape
+    direction, line, place, *rest = skewed.stride()
+    size = directions, height, width, batch, features
+    return skewed.as_strided(size, (direction, line + place, line, *rest))
+
+
+class _Skew(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        ctx.width = image.shape[2]
+        return _skewed_view(image.contiguous())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _image_view(grad, ctx.width)
+
+
+class _Unskew(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, skewed: Tensor, width: int) -> Tensor:
+        ctx.shape, ctx.width = skewed.shape, width
+        return _image_view(skewed, width)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        skewed = grad.new_zeros(ctx.shape)
+        _image_view(skewed, ctx.width).copy_(grad)
+        return skewed, None

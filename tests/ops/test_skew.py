@@ -3,38 +3,41 @@ import torch
 
 from pixelrnn.ops import skew
 
-SIZES = [(1, 1), (1, 5), (5, 1), (3, 4), (4, 3), (6, 6)]
+SIZES = [(1, 1), (1, 5), (5, 1), (3, 4), (4, 3)]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_skew_puts_pixel_r_c_at_line_r_plus_c(size):
-    height, width = size
-    image = torch.randn(height, width, 2, 3)
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_every_anti_diagonal_is_a_line(height, width):
+    image = torch.randn(2, height, width, 3, 2)
+    skewed, outside = skew.skew(image), skew.outside_image(height, width)
+    assert skewed.shape == (2, height + width - 1, height, 3, 2)
+    for t in range(height + width - 1):
+        for r in range(height):
+            assert outside[t, r] == (not 0 <= t - r < width)
+            if not outside[t, r]:
+                assert torch.equal(skewed[:, t, r], image[:, r, t - r])
+    assert torch.equal(skew.unskew(skewed, width), image)
+    assert torch.equal(skew.unskew(skewed.contiguous(), width), image)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_nothing_is_copied(height, width):
+    image = torch.randn(2, height, width, 3, 2)
     skewed = skew.skew(image)
-    assert skewed.shape == (height + width - 1, height, 2, 3)
-    expected = torch.zeros_like(skewed)
-    for r in range(height):
-        for c in range(width):
-            expected[r + c, r] = image[r, c]
-    assert torch.equal(skewed, expected)
+    assert skewed.data_ptr() == image.data_ptr()
+    assert skew.unskew(skewed, width).data_ptr() == image.data_ptr()
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_unskew_undoes_it_without_a_copy(size):
-    image = torch.randn(*size, 2, 3)
-    skewed = skew.skew(image)
-    back = skew.unskew(skewed, size[1])
-    assert torch.equal(back, image)
-    assert back.untyped_storage().data_ptr() == skewed.untyped_storage().data_ptr()
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_gradients(height, width):
+    image = torch.randn(1, height, width, 1, 2, dtype=torch.float64, requires_grad=True)
+    inside = ~skew.outside_image(height, width)[:, :, None, None]
 
+    def inside_only(image):
+        return skew.skew(image) * inside
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_gradients(size):
-    image = torch.randn(*size, 1, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: skew.unskew(skew.skew(x).sin(), size[1]), image)
+    def there_and_back(image):
+        return skew.unskew(skew.skew(image).contiguous(), width)
 
-
-def test_before_image_marks_lines_that_have_not_entered():
-    outside = skew.before_image(3, 2)
-    expected = [[0, 1, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
-    assert outside.int().tolist() == expected
+    assert torch.autograd.gradcheck(inside_only, (image,))
+    assert torch.autograd.gradcheck(there_and_back, (image,))

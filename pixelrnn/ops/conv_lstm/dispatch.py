@@ -7,24 +7,45 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import reference
+from pixelrnn.ops.conv_lstm import autograd, reference
+from pixelrnn.ops.conv_lstm.cell import Compile
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One implementation. `supports` names what stands against it for these gates, or is None."""
+class Kernel:
+    """Which implementation of the recurrence runs; results agree up to rounding.
 
-    run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor]
-    supports: Callable[[Tensor], str | None]
+    Attributes:
+        name: a rung of the ladder, or "auto": the fastest that supports the input.
+        compile: how the pointwise part is fused (`cell.choose`); the reference ignores it.
+    """
+
+    name: Literal["auto", "reference", "autograd"] = "auto"
+    compile: Compile = "auto"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One implementation.
+
+    Attributes:
+        run: takes what `reference.conv_lstm` takes, and `compile`.
+        supports: names what stands against it for these gates and held places, or is None.
+    """
+
+    run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile], Tensor]
+    supports: Callable[[Tensor, Tensor | None], str | None]
 
 
 RUNGS: dict[str, Rung] = {
-    "reference": Rung(reference.conv_lstm, lambda gates: None),
+    "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-1]), lambda *_: None),
+    "autograd": Rung(autograd.conv_lstm, autograd.supports),
 }
 """Name -> rung, slowest first; `auto` takes the last that supports the input."""
 
@@ -37,7 +58,7 @@ def conv_lstm(
     *,
     pad_before: int,
     held: Tensor | None = None,
-    kernel: str = "auto",
+    kernel: Kernel | str = "auto",
 ) -> Tensor:
     """Equation 3 over lines: `gates_t = input_to_state_t + conv1d(pad(h_{t-1}), state_to_state)`.
 
@@ -49,8 +70,8 @@ def conv_lstm(
         initial_hidden: (D, F), broadcast over places.
         initial_cell: (D, F), broadcast over places.
         pad_before: places of padding before the line; K - 1 - pad_before come after it.
-        held: (T, L) bool, True where the state stays at its initial value.
-        kernel: name of a rung, or "auto".
+        held: (T, L) bool on the CPU, True where the state stays at its initial value.
+        kernel: which implementation; a name alone stands for `Kernel(name)`.
 
     Returns:
         Hidden states, (D, T, L, B, F).
@@ -59,21 +80,23 @@ def conv_lstm(
         ValueError: shapes do not fit, or no such rung, or it does not support the input.
     """
     _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
-    rung = _choose(kernel, input_to_state)
-    return rung.run(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
+    chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
+    tensors = (input_to_state, state_to_state, initial_hidden, initial_cell)
+    rung = _choose(chosen.name, input_to_state, held)
+    return rung.run(*tensors, pad_before, held, chosen.compile)
 
 
-def _choose(kernel: str, gates: Tensor) -> Rung:
-    if kernel != "auto":
-        if kernel not in RUNGS:
-            raise ValueError(f"kernel {kernel!r}: choose auto or one of {', '.join(RUNGS)}")
-        refusal = RUNGS[kernel].supports(gates)
+def _choose(name: str, gates: Tensor, held: Tensor | None) -> Rung:
+    if name != "auto":
+        if name not in RUNGS:
+            raise ValueError(f"kernel {name!r}: choose auto or one of {', '.join(RUNGS)}")
+        refusal = RUNGS[name].supports(gates, held)
         if refusal:
-            raise ValueError(f"kernel {kernel!r}: {refusal}")
-        return RUNGS[kernel]
+            raise ValueError(f"kernel {name!r}: {refusal}")
+        return RUNGS[name]
     refusals = {}
     for name, rung in reversed(RUNGS.items()):
-        refusal = rung.supports(gates)
+        refusal = rung.supports(gates, held)
         if refusal is None:
             _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
             return rung

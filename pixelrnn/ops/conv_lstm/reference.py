@@ -38,7 +38,7 @@ def conv_lstm(
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         hidden = o.sigmoid() * cell.tanh()
         if held is not None:
-            hold = held[t][None, :, None, None]
+            hold = held[t][None, :, None, None].to(cell.device)
             cell = torch.where(hold, first_cell, cell)
             hidden = torch.where(hold, first_hidden, hidden)
         outputs.append(hidden)

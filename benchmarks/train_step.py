@@ -1,0 +1,175 @@
+"""Speed and memory of one training step: reference rung, fast rung, bfloat16.
+
+    python -m benchmarks.train_step [--quick] [--only TEXT] [--out FILE]
+
+Time is that of forward and backward, without the optimiser. FLOP are counted by formula, two per
+multiply-add of the products that the masks and the image leave: taps of causal kernels that lie in
+the future, and places outside the image, do not count; colour masks inside a tap do. The fraction
+is FLOP per second over those of a square float32 product in the same turn (`report.GEMM_SIZE`).
+Peak memory is what a fresh process grows by during one step.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import report
+from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.row_lstm import RowLSTMLayer
+from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.ops.memory import reuse_freed_memory
+
+BATCH = 16
+MEMORY_FLAG = "--peak-memory-of"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to train: `layers=None` stands for one layer alone, fed with features."""
+
+    model: str
+    hidden: int
+    layers: int | None
+    image: tuple[int, int, int] = (3, 32, 32)
+    levels: int = 256
+
+    @property
+    def name(self) -> str:
+        """Readable, and the handle by which a process of its own finds the case."""
+        depth = "layer" if self.layers is None else f"{self.layers} layers"
+        return f"{self.model} h={self.hidden} {depth} {'x'.join(map(str, self.image))}"
+
+
+MODELS = {"row_lstm": RowLSTM, "diagonal_bilstm": DiagonalBiLSTM, "pixelcnn": PixelCNN}
+RECURRENT = ("row_lstm", "diagonal_bilstm")
+CASES = [Case(model, hidden, None) for hidden in (128, 32, 16) for model in RECURRENT]
+CASES += [Case(model, 16, 7, (1, 28, 28), 2) for model in MODELS]
+CASES += [Case("row_lstm", 128, 12), Case("diagonal_bilstm", 128, 12), Case("pixelcnn", 128, 15)]
+
+
+def main() -> None:
+    options = report.parser(__doc__.splitlines()[0], "train_step")
+    options.add_argument("--only", default="", help="cases whose name holds this text")
+    options.add_argument(MEMORY_FLAG, nargs=2, metavar=("CASE", "VARIANT"), help="internal")
+    given = options.parse_args()
+    reuse_freed_memory()
+    if given.peak_memory_of:
+        name, variant = given.peak_memory_of
+        print(peak_memory(next(case for case in CASES if case.name == name), variant))
+        return
+    cases = [case for case in CASES if given.only in case.name]
+    cases = [case for case in cases if not given.quick or (case.layers or 0) < 12]
+    rows = [row for case in cases for row in measure(case, 3 if given.quick else 7)]
+    report.finish(f"One training step, batch {BATCH}", rows, given.out)
+
+
+def measure(case: Case, repeats: int) -> Iterator[dict]:
+    """One row of the table per variant."""
+    candidates = {"gemm": report.gemm()}
+    candidates |= {variant: step(case, variant) for variant in variants(case)}
+    deep = case.hidden == 128 and case.layers is not None
+    times = report.interleave(candidates, 3 if deep else repeats)
+    flop = training_flop(case)
+    peaks = {variant: _peak_in_new_process(case, variant) for variant in variants(case)}
+    for variant in variants(case):
+        seconds = times[variant]
+        row = {"case": case.name, "variant": variant, "GFLOP": flop / 1e9}
+        row["ms"] = report.Spread.of([1e3 * value for value in seconds])
+        row["of gemm"] = report.ratios(times["gemm"], seconds, flop / report.GEMM_FLOP)
+        if "reference" in times:
+            row["x reference"] = report.ratios(times["reference"], seconds)
+            row["memory of reference"] = peaks[variant] / peaks["reference"]
+        row["x fast"] = report.ratios(times["fast"], seconds)
+        row["peak MB"] = peaks[variant] / 1e6
+        yield row
+
+
+def variants(case: Case) -> list[str]:
+    """Deep paper-sized models run without the reference, whose layers take seconds each."""
+    if case.model == "pixelcnn" or (case.layers or 0) >= 12:
+        return ["fast", "bf16"]
+    return ["reference", "fast", "bf16"]
+
+
+def step(case: Case, variant: str) -> Callable[[], None]:
+    """Forward and backward on fixed random data."""
+    torch.manual_seed(0)
+    kernel = "reference" if variant == "reference" else "autograd"
+    network, inputs, loss = _layer(case, kernel) if case.layers is None else _model(case, kernel)
+
+    def run() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=variant == "bf16"):
+            value = loss(inputs)
+        value.backward()
+        inputs.grad = None
+        network.zero_grad(set_to_none=True)
+
+    return run
+
+
+def _layer(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+    colors, height, width = case.image
+    options = {"forget_bias": 0.0, "learned_initial_state": True, "kernel": kernel}
+    if case.model == "row_lstm":
+        layer = RowLSTMLayer(2 * case.hidden, case.hidden, 3, colors, **options)
+    else:
+        layer = DiagonalBiLSTMLayer(2 * case.hidden, case.hidden, colors, **options)
+    x = torch.randn(height, width, BATCH, 2 * case.hidden, requires_grad=True)
+    upstream = torch.randn(height, width, BATCH, case.hidden)
+    return layer, x, lambda x: torch.dot(layer(x).float().flatten(), upstream.flatten())
+
+
+def _model(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+    options = {} if case.model == "pixelcnn" else {"kernel": kernel}
+    options |= {"hidden": case.hidden, "layers": case.layers}
+    model = MODELS[case.model](case.image, case.levels, **options)
+    images = torch.randint(case.levels, (BATCH, *case.image), dtype=torch.uint8)
+    return model, images, lambda images: -model.log_prob(images).mean()
+
+
+def training_flop(case: Case) -> float:
+    """Two per multiply-add; each product is done three times, but the stem's only twice."""
+    colors, height, width = case.image
+    h, places = case.hidden, height * width * BATCH
+    block = {
+        "row_lstm": (2 * 2 * h + 3 * h) * 4 * h,  # input: 2 taps of 2h; state: 3 taps of h
+        "diagonal_bilstm": 2 * (2 * h + 2 * h) * 4 * h,  # per direction: 1 tap of 2h, 2 taps of h
+        "pixelcnn": 2 * h * h + 5 * h * h,  # 1x1 down and the 5 causal taps of 3x3
+    }[case.model]
+    if case.layers is None:
+        return 6.0 * places * block
+    block += h * 2 * h + 2 * h * 2 * h  # up, skip
+    head = 1024 if case.levels == 256 else 32
+    outputs = colors * (case.levels if case.levels > 2 else 1)
+    whole = case.layers * block + 2 * h * head + head * head + head * outputs
+    stem = (3 * 7 + 3 + 1) * colors * 2 * h
+    return places * (6.0 * whole + 4.0 * stem)
+
+
+def peak_memory(case: Case, variant: str) -> int:
+    """Bytes by which this process grows in one step (Linux); gradients of the weights included."""
+    step(replace(case, hidden=4, layers=case.layers and 1), variant)()  # loads libraries
+    run = step(case, variant)
+    before = _kilobytes("VmRSS")
+    run()
+    return (_kilobytes("VmHWM") - before) * 1024
+
+
+def _kilobytes(field: str) -> int:
+    # Not getrusage: its maximum survives exec, so a child would start with its parent's.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0])
+
+
+def _peak_in_new_process(case: Case, variant: str) -> int:
+    command = [sys.executable, "-m", "benchmarks.train_step", MEMORY_FLAG, case.name, variant]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The step loops of the recurrence and of its backward, and the products after them.
+
+Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps;
+`N`: active places of all lines (`plan`). The derivation is in the README.
+"""
+
+import torch
+from torch import Tensor
+
+from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.ops.conv_lstm.cell import Cell, state_dtype
+from pixelrnn.ops.conv_lstm.plan import Plan
+
+
+def forward(
+    gates: Tensor,  # (D, T, L, B, 4F)
+    weight: Tensor,  # (D, K, F, 4F)
+    initial_hidden: Tensor,  # (D, F)
+    initial_cell: Tensor,  # (D, F)
+    pad_before: int,
+    plan: Plan,
+    cell: Cell,
+    keep: bool,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """All steps.
+
+    Returns:
+        Hidden states between their borders, line 0 the initial one: (D, T + 1, L + K - 1, B, F);
+        gate activations, (D, N, B, 4F); c of every line over `Plan.spans`, the initial line first.
+        Without `keep` the last two hold nothing of use.
+    """
+    directions, _, _, batch, width = gates.shape
+    taps = weight.unbind(1)
+    hidden = _hidden_with_borders(gates, initial_hidden, len(taps), pad_before, plan)
+    lines, rows = hidden.unbind(1), hidden.flatten(2, 3).unbind(1)  # rows: ((L + K - 1) * B, F)
+    initial = initial_cell.to(state_dtype(gates.dtype))[:, None, None]  # (D, 1, 1, F)
+    stored = plan.sizes if keep else [max(plan.sizes)]
+    activations = gates.new_empty(directions, sum(stored), batch, width)
+    kept = activations.split(stored, dim=1) if keep else None
+    before = initial.repeat(1, plan.sizes[0], batch, 1)
+    states = [before]
+    for t, (inputs, (start, stop)) in enumerate(zip(gates.unbind(1), plan.ranges, strict=True)):
+        size = stop - start
+        products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
+        flat = products.view(directions, size * batch, width)
+        torch.bmm(rows[t].narrow(1, start * batch, size * batch), taps[0], out=flat)
+        for tap in range(1, len(taps)):
+            read = rows[t].narrow(1, (start + tap) * batch, size * batch)
+            flat.baddbmm_(read, taps[tap])
+        low, high = plan.spans[t]
+        state = initial.new_empty(directions, high - low, batch, width // 4)
+        cell.forward(
+            inputs.narrow(1, start, size),
+            products,
+            before,
+            state.narrow(1, start - low, size),
+            lines[t + 1].narrow(1, pad_before + start, size),
+        )
+        state[:, : start - low] = initial
+        state[:, stop - low :] = initial
+        if t + 1 < len(plan.ranges):
+            before = state.narrow(1, plan.ranges[t + 1][0] - low, plan.sizes[t + 1])
+        if keep:
+            states.append(state)
+    return hidden, activations, states
+
+
+def backward(
+    grad_output: Tensor,  # (D, T, L, B, F)
+    weight: Tensor,  # (D, K, F, 4F)
+    activations: Tensor,  # (D, N, B, 4F)
+    grad_gates: Tensor,  # (D, N, B, 4F), written; may be `activations`
+    grad_input: Tensor | None,  # (D, T, L, B, 4F), written where active
+    states: list[Tensor],
+    pad_before: int,
+    plan: Plan,
+    cell: Cell,
+) -> Tensor:
+    """All steps, last to first.
+
+    Returns:
+        Gradient of the initial c, place by place: (D, L, B, F).
+    """
+    directions, steps, places, batch, features = grad_output.shape
+    grad_hidden = grad_output.new_zeros(directions, places, batch, features)
+    grad_cell = states[0].new_zeros(directions, places, batch, features)
+    taps = weight.transpose(-1, -2).unbind(1)  # K x (D, 4F, F)
+    kept, grads = activations.split(plan.sizes, dim=1), grad_gates.split(plan.sizes, dim=1)
+    outputs = grad_output.unbind(1)
+    inputs = [None] * steps if grad_input is None else grad_input.unbind(1)
+    for t in reversed(range(steps)):
+        start, size = plan.ranges[t][0], plan.sizes[t]
+        low = plan.spans[t][0]
+        low_before = plan.spans[t - 1][0] if t > 0 else start
+        cell.backward(
+            kept[t],
+            grads[t],
+            None if grad_input is None else inputs[t].narrow(1, start, size),
+            states[t].narrow(1, start - low_before, size),
+            states[t + 1].narrow(1, start - low, size),
+            outputs[t].narrow(1, start, size),
+            grad_hidden.narrow(1, start, size),
+            grad_cell.narrow(1, start, size),
+        )
+        if t > 0:
+            _backward_product(grads[t], taps, grad_hidden, pad_before, plan, t)
+    return grad_cell
+
+
+def _backward_product(
+    grads: Tensor,  # (D, n, B, 4F) of step t
+    taps: tuple[Tensor, ...],  # K x (D, 4F, F)
+    grad_hidden: Tensor,  # (D, L, B, F), written where step t - 1 is active
+    pad_before: int,
+    plan: Plan,
+    t: int,
+) -> None:
+    batch = grads.shape[2]
+    start, stop = plan.ranges[t - 1]
+    first = plan.ranges[t][0]
+    reads = plans.tap_ranges(plan.ranges[t], (start, stop), len(taps), pad_before)
+    # A tap that reaches all of the line goes first and overwrites what is there; the others add.
+    reads.sort(key=lambda read: read.start - read.stop)
+    overwrite = bool(reads) and reads[0].stop - reads[0].start == stop - start
+    if not overwrite:
+        grad_hidden[:, start:stop] = 0
+    sources, targets = grads.flatten(1, 2), grad_hidden.flatten(1, 2)
+    for tap, low, high in reads:
+        rows = (high - low) * batch
+        source = sources.narrow(1, (low - first) * batch, rows)
+        target = targets.narrow(1, (low + tap - pad_before) * batch, rows)
+        if overwrite:
+            torch.bmm(source, taps[tap], out=target)
+            overwrite = False
+        else:
+            target.baddbmm_(source, taps[tap])
+
+
+def weight_gradient(hidden: Tensor, grad_gates: Tensor, taps: int, plan: Plan) -> Tensor:
+    """One product over all places and lines per tap.
+
+    Args:
+        hidden: (D, T + 1, L + K - 1, B, F).
+        grad_gates: (D, N, B, 4F).
+        taps: K.
+        plan: active places.
+
+    Returns:
+        (D, K, F, 4F).
+    """
+    directions, _, borders, _, features = hidden.shape
+    gradient = grad_gates.new_empty(directions, taps, features, grad_gates.shape[-1])
+    for tap in range(taps):
+        lines = hidden[:, :-1, tap : borders - taps + 1 + tap]  # (D, T, L, B, F)
+        if not plan.whole:
+            active = zip(lines.unbind(1), plan.ranges, strict=True)
+            lines = torch.cat([line[:, start:stop] for line, (start, stop) in active], dim=1)
+        read = lines.reshape(directions, -1, features)  # (D, N * B, F)
+        torch.bmm(read.transpose(1, 2), grad_gates.flatten(1, 2), out=gradient[:, tap])
+    return gradient
+
+
+def initial_hidden_gradient(
+    grad_output: Tensor,  # (D, T, L, B, F)
+    grad_gates: Tensor,  # (D, N, B, 4F)
+    weight: Tensor,  # (D, K, F, 4F)
+    pad_before: int,
+    plan: Plan,
+) -> Tensor:
+    """What reads the initial h: taps that fall outside, and the output at held places.
+
+    Returns:
+        (D, F), in the dtype of c.
+    """
+    exact = state_dtype(grad_gates.dtype)
+    total = grad_output.new_zeros(grad_output.shape[0], grad_output.shape[-1], dtype=exact)
+    for tap, places in enumerate(plan.initial_reads(weight.shape[1], pad_before)):
+        read = grad_gates.index_select(1, places.to(grad_gates.device)).sum((1, 2), dtype=exact)
+        total += torch.einsum("dg,dfg->df", read, weight[:, tap].to(exact))
+    if not plan.whole:
+        held = plan.held_index.to(grad_output.device)
+        total += grad_output.flatten(1, 2).index_select(1, held).sum((1, 2), dtype=exact)
+    return total
+
+
+def _hidden_with_borders(
+    gates: Tensor, initial_hidden: Tensor, taps: int, pad_before: int, plan: Plan
+) -> Tensor:
+    """(D, T + 1, L + K - 1, B, F): the initial state wherever no step writes, else not written."""
+    directions, steps, places, batch, width = gates.shape
+    hidden = gates.new_empty(directions, steps + 1, places + taps - 1, batch, width // 4)
+    initial = initial_hidden.to(gates.dtype)[:, None, None, None]
+    if plan.whole:
+        hidden[:, :1] = initial
+        hidden[:, 1:, :pad_before] = initial
+        hidden[:, 1:, pad_before + places :] = initial
+    else:
+        hidden[:] = initial
+    return hidden

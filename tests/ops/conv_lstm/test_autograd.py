@@ -1,0 +1,209 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pixelrnn.ops import skew
+from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, reference
+from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
+
+TAPS = [(1, 0), (2, 1), (2, 0), (3, 1)]
+SIZES = [(1, 1, 1, 1, 1), (2, 4, 3, 2, 5), (1, 5, 1, 3, 17), (2, 1, 4, 1, 2), (1, 3, 5, 2, 16)]
+HELD = {
+    "free": lambda steps, places: None,
+    "skewed": lambda steps, places: skew.outside_image(places, max(1, steps - places + 1))[:steps],
+    "entering": lambda steps, places: torch.arange(steps)[:, None] < torch.arange(places),
+    "all": lambda steps, places: torch.ones(steps, places, dtype=torch.bool),
+}
+
+
+@pytest.fixture(autouse=True)
+def _uninitialised_memory_is_nan():
+    torch.use_deterministic_algorithms(True)
+    assert torch.zeros(1).new_empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def draw(directions, steps, places, batch, features, taps, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [
+        (directions, steps, places, batch, 4 * features),
+        (directions, taps, features, 4 * features),
+        (directions, features),
+        (directions, features),
+        (directions, steps, places, batch, features),
+    ]
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    *inputs, upstream = [tensor.to(dtype) for tensor in drawn]
+    return [tensor.requires_grad_() for tensor in inputs], upstream
+
+
+def values_and_gradients(rung, inputs, upstream, *options):
+    hidden = rung(*inputs, *options)
+    return [hidden, *torch.autograd.grad(hidden, inputs, upstream.to(hidden.dtype))]
+
+
+def worst(ours, theirs):
+    """Largest difference of any value or gradient, relative to the largest entry of its tensor."""
+    differences = []
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.shape == b.shape
+        assert a.isfinite().all()
+        scale = b.abs().max().clamp(min=1)
+        differences.append(((a.double() - b.double()).abs().max() / scale).item())
+    return max(differences)
+
+
+# A few hundred roundings add up at these sizes: 100 times the spacing of the numbers.
+TOLERANCE = {torch.float64: 100 * 2.0**-53, torch.float32: 100 * 2.0**-24}
+
+
+@pytest.mark.parametrize("compile", ["none", "native"])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_equals_reference(size, held, dtype, compile):
+    for taps, pad_before in TAPS:
+        inputs, upstream = draw(*size, taps, dtype)
+        options = pad_before, HELD[held](*size[1:3])
+        ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, *options, compile)
+        theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, *options)
+        assert worst(ours, theirs) < TOLERANCE[dtype], (taps, pad_before)
+
+
+@pytest.mark.parametrize("compile", ["none", "native"])
+def test_bfloat16_is_no_worse_than_the_reference_in_bfloat16(compile):
+    inputs, upstream = draw(2, 6, 5, 3, 16, 2, torch.bfloat16)
+    held = skew.outside_image(5, 2)
+    exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
+    truth = values_and_gradients(reference.conv_lstm, exact, upstream.double(), 1, held)
+    theirs = worst(values_and_gradients(reference.conv_lstm, inputs, upstream, 1, held), truth)
+    ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, held, compile)
+    assert all(tensor.dtype == torch.bfloat16 for tensor in ours)
+    assert worst(ours, truth) < 1.2 * theirs < 0.1
+
+
+@pytest.mark.parametrize("compile", ["none", "native"])
+@pytest.mark.parametrize("held", ["free", "skewed"])
+def test_gradcheck(held, compile):
+    inputs, _ = draw(2, 3, 2, 1, 2, 2)
+    mask = HELD[held](3, 2)
+    assert torch.autograd.gradcheck(lambda *x: autograd.conv_lstm(*x, 1, mask, compile), inputs)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("gate", range(4))
+def test_an_error_of_one_percent_is_seen(monkeypatch, direction, gate):
+    honest = cell.Cell("honest", cell.forward, cell.backward)
+
+    def forward(gates, products, *rest):
+        honest.forward(gates, products, *rest)
+        products.unflatten(-1, (4, -1))[..., gate, :].mul_(1.01)
+
+    def backward(activations, grad_gates, *rest):
+        honest.backward(activations, grad_gates, *rest)
+        grad_gates.unflatten(-1, (4, -1))[..., gate, :].mul_(1.01)
+
+    planted = {"forward": forward, "backward": backward}[direction]
+    monkeypatch.setattr(cell, "choose", lambda *_: replace(honest, **{direction: planted}))
+    inputs, upstream = draw(1, 4, 3, 2, 5, 3, torch.float32)
+    ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, None)
+    theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, 1, None)
+    assert worst(ours, theirs) > 10 * TOLERANCE[torch.float32]
+
+
+def test_second_derivative_is_refused():
+    inputs, upstream = draw(1, 2, 2, 1, 2, 1)
+    hidden = autograd.conv_lstm(*inputs, 0, None)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(hidden, inputs, upstream, create_graph=True)
+
+
+def test_a_kept_graph_gives_the_same_gradients_again():
+    inputs, upstream = draw(2, 4, 3, 2, 5, 2)
+    hidden = autograd.conv_lstm(*inputs, 1, skew.outside_image(3, 2))
+    first = torch.autograd.grad(hidden, inputs, upstream, retain_graph=True)
+    again = torch.autograd.grad(hidden, inputs, upstream)
+    assert all(map(torch.equal, first, again))
+
+
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_overlapping_gates(width):
+    """The skewed view shares its storage, an expanded one repeats it: gradients stay apart."""
+    height = 4
+    (image, *others), _ = draw(2, height, width, 3, 2, 2)
+    _, upstream = draw(2, height + width - 1, height, 3, 2, 2)
+    one = image[:1].detach().requires_grad_()
+    held = skew.outside_image(height, width)
+    upstream = upstream * ~held[:, :, None, None]
+
+    def run(rung, leaf, gates):
+        return values_and_gradients(
+            lambda *x: rung(gates(x[0]), *x[1:], 1, held), [leaf, *others], upstream
+        )
+
+    for leaf, gates in (
+        (image, skew.skew),
+        (one, lambda x: skew.skew(x.expand(2, -1, -1, -1, -1))),
+    ):
+        theirs = run(reference.conv_lstm, leaf, gates)
+        assert worst(run(autograd.conv_lstm, leaf, gates), theirs) < TOLERANCE[torch.float64]
+    whole = skew.skew(image).detach().requires_grad_()
+    theirs = values_and_gradients(reference.conv_lstm, [whole, *others], upstream, 1, None)
+    ours = values_and_gradients(autograd.conv_lstm, [whole, *others], upstream, 1, None)
+    assert worst(ours, theirs) < TOLERANCE[torch.float64]
+
+
+def test_inputs_are_left_alone_and_no_grad_gives_the_same_values():
+    inputs, upstream = draw(2, 4, 3, 2, 5, 2)
+    before = [tensor.detach().clone() for tensor in inputs]
+    held = skew.outside_image(3, 2)
+    hidden, *_ = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, held)
+    assert all(map(torch.equal, before, inputs))
+    with torch.no_grad():
+        assert torch.equal(autograd.conv_lstm(*inputs, 1, held), hidden)
+
+
+def test_autocast_keeps_the_cell_in_float32():
+    """c grows by 0.01 a step; in bfloat16, spaced 1/64 above 2, it would stop growing."""
+    steps = 300
+    gates = torch.tensor([20.0, 20.0, 20.0, 0.01]).expand(1, steps, 1, 1, 4).clone()
+    weight = torch.zeros(1, 1, 1, 4, requires_grad=True)
+    zero = torch.zeros(1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = conv_lstm(gates, weight, zero, zero, pad_before=0, kernel="autograd")
+    expected = torch.tanh(0.01 * torch.arange(1, steps + 1))
+    assert hidden.dtype == torch.bfloat16
+    assert torch.allclose(hidden.flatten().float(), expected, atol=2**-7)
+    hidden.float().sum().backward()
+    assert weight.grad.dtype == torch.float32
+
+
+def test_auto_says_what_it_takes_and_why(caplog):
+    inputs, _ = draw(1, 2, 2, 1, 2, 1)
+    dispatch._say.cache_clear()
+    caplog.set_level("INFO")
+    conv_lstm(*inputs, pad_before=0)
+    broken = torch.tensor([[True, False, True], [False, True, False]])
+    inputs, _ = draw(1, 2, 3, 1, 2, 1)
+    conv_lstm(*inputs, pad_before=0, held=broken)
+    assert any(text.startswith("conv_lstm kernel: autograd") for text in caplog.messages)
+    assert any("reference (not autograd: held" in text for text in caplog.messages)
+
+
+def test_a_named_rung_refuses_what_it_cannot_do():
+    inputs, _ = draw(1, 2, 2, 1, 2, 1, torch.float16)
+    with pytest.raises(ValueError, match="float16"):
+        conv_lstm(*inputs, pad_before=0, kernel=Kernel("autograd"))
+
+
+def test_every_pad_and_tap():
+    for taps, pad_before in itertools.product((1, 2, 4), range(4)):
+        if pad_before >= taps:
+            continue
+        inputs, upstream = draw(1, 3, 2, 1, 2, taps)
+        ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, pad_before, None)
+        theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, pad_before, None)
+        assert worst(ours, theirs) < TOLERANCE[torch.float64]

@@ -1,0 +1,110 @@
+import logging
+import warnings
+
+import pytest
+import torch
+
+from pixelrnn.errors import CompilerError
+from pixelrnn.ops.conv_lstm import cell, native
+
+PLAIN = cell.Cell("none", cell.forward, cell.backward)
+
+
+@pytest.fixture(autouse=True)
+def _choices_are_forgotten():
+    cell.choose.cache_clear()
+    yield
+    cell.choose.cache_clear()
+    native._library.cache_clear()
+
+
+def both_passes(chosen, dtype, spread=3.0, features=19):
+    state = cell.state_dtype(dtype)
+    draw = torch.Generator().manual_seed(0)
+
+    def line(width, dtype):
+        wide = torch.randn(2, 7, 3, width, generator=draw, dtype=torch.float64) * spread
+        return wide.to(dtype)[:, 1:6]
+
+    gates, products = line(4 * features, dtype), line(4 * features, dtype)
+    before, after, hidden = line(features, state), line(features, state), line(features, dtype)
+    chosen.forward(gates, products, before, after, hidden)
+    grads, separate = torch.zeros_like(products), torch.zeros_like(gates)
+    upstream, recurrent = line(features, dtype), line(features, dtype)
+    grad_cell = line(features, state)
+    chosen.backward(products, grads, separate, before, after, upstream, recurrent, grad_cell)
+    return products, after, hidden, grads, separate, grad_cell
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 2**-7)],
+    ids=str,
+)
+@pytest.mark.parametrize("spread", [0.01, 3.0, 100.0])
+def test_native_equals_plain(dtype, tolerance, spread):
+    ours = both_passes(cell.choose("native", "cpu", dtype), dtype, spread)
+    for a, b in zip(ours, both_passes(PLAIN, dtype, spread), strict=True):
+        # 1 - o of an o near 1 carries the rounding of 1, times gradients as large as the largest.
+        scale = b.abs().max().clamp(min=1).double()
+        assert (a.double() - b.double()).abs().max() <= tolerance * scale
+
+
+def test_native_passes_nan_on():
+    chosen = cell.choose("native", "cpu", torch.float32)
+    gates = torch.full((1, 1, 1, 4), torch.nan)
+    products, before = torch.zeros_like(gates), torch.zeros(1, 1, 1, 1)
+    after, hidden = torch.zeros_like(before), torch.zeros_like(before)
+    chosen.forward(gates, products, before, after, hidden)
+    assert torch.stack([after, hidden]).isnan().all()
+
+
+def _no_compiler():
+    raise CompilerError("no C++ compiler: install g++, or set CXX")
+
+
+def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
+    native._library.cache_clear()
+    monkeypatch.setattr(native, "_compiler", _no_compiler)
+    for _ in range(3):
+        chosen = cell.choose("auto", "cpu", torch.float32)
+    assert chosen.name == "none"
+    lines = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(lines) == 1
+    assert "no C++ compiler" in lines[0]
+    with pytest.raises(CompilerError, match="install g"):
+        cell.choose("native", "cpu", torch.float32)
+
+
+@pytest.mark.parametrize("command", ["false", "true"])
+def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
+    native._library.cache_clear()
+    monkeypatch.setenv("CXX", command)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cell.choose("auto", "cpu", torch.float32).name == "none"
+    assert len(caplog.records) == 1
+
+
+def test_the_library_is_built_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        native._library.cache_clear()
+        cell.choose.cache_clear()
+        cell.choose("native", "cpu", torch.float32)
+    (built,) = (tmp_path / "pixelrnn").iterdir()
+    assert built.suffix == ".so"
+
+
+def test_native_is_for_cpus():
+    with pytest.raises(CompilerError, match="CPUs only"):
+        cell.choose("native", "cuda", torch.float32)
+
+
+@pytest.mark.slow
+def test_inductor_equals_plain():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        chosen = cell.choose("inductor", "cpu", torch.float32)
+        ours = both_passes(chosen, torch.float32)
+    for a, b in zip(ours, both_passes(PLAIN, torch.float32), strict=True):
+        assert torch.allclose(a, b, atol=1e-5, rtol=1e-5)
