@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelrnn.layers.lstm_state import LSTMState, set_forget_bias
-from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.ops import skew
+from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
+from pixelrnn.layers.stepping import Step, add_windows, views
+from pixelrnn.ops import masks, skew
 from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
 
 
@@ -62,3 +63,84 @@ class DiagonalBiLSTMLayer(nn.Module):
         left = skew.unskew(states[0], width)
         right = skew.unskew(states[1], width).flip(1)
         return left + F.pad(right, (0, 0, 0, 0, 0, 0, 1, 0))[:height]
+
+    def step(self, batch: int, width: int) -> Step:
+        """The same layer, one position at a time (see `stepping`)."""
+        return DiagonalBiLSTMStep(self, batch, width)
+
+
+class DiagonalBiLSTMStep:
+    """Diagonal BiLSTM at one position: h and c of the left neighbour, h of the row above.
+
+    The direction from the right is shifted down by one row, so that what it adds to a row is known
+    when the row begins: a scan of the complete row above.
+    """
+
+    def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
+        self.from_left = MaskedConvStep(layer.input_to_state, batch, width, blocks=4)
+        weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
+        features = weight.shape[2]
+        above, left = weight[0][..., self.from_left.order]
+        self.above, self.left = above.contiguous(), left.contiguous()  # (F, 4F)
+        self.first_hidden = hidden[0].repeat(batch, 1)  # (B, F): left of the image
+        self.first_cell = cell[0].repeat(batch, 1)
+        self.cell = self.first_cell.clone()
+        self.hidden = hidden[0].repeat(batch, width, 1)  # (B, W, F)
+        groups = masks.group_slices(features, layer.input_to_state.groups)
+        cells = [[self.cell[:, group] for group in groups]] * width
+        self.cells = cell_steps(self.from_left.outputs, cells, views(self.hidden, width, groups))
+        self.gates = self.from_left.terms.unbind(1)  # W x (B, 4F)
+        self.before = [self.first_hidden, *self.hidden.unbind(1)]
+        self.right = RightScan(layer, batch, width)
+        self.shifted = self.hidden.new_zeros(batch, width, features)
+        self.rights = views(self.shifted, width, groups)
+        self.row_is_first = True
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """See `Step`."""
+        if column == group == 0:
+            self.begin_row()
+        if group == 0:
+            self.gates[column].addmm_(self.before[column], self.left)
+        self.from_left.take(x, column, group)
+        self.from_left.product(column, group)
+        return self.cells[column][group].advance() + self.rights[column][group]
+
+    def begin_row(self) -> None:
+        """Scan the complete row above from the right; set what the row above adds to this one."""
+        if not self.row_is_first:
+            self.shifted.copy_(self.right.scan(self.from_left.rows[-1]))
+        self.row_is_first = False
+        self.from_left.begin_row()
+        add_windows(self.from_left.terms, self.hidden[None], self.above)
+        self.cell.copy_(self.first_cell)
+
+
+class RightScan:
+    """The direction from the right, a whole row at once: the recurrence along a line of one place.
+
+    It remembers h of the row above.
+    """
+
+    def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
+        gates = layer.input_to_state
+        _, from_right = gates.masked_weight()[:, :, 0, 0].chunk(2)  # (4F, in)
+        self.above, self.beside = layer.state.weight[1]  # (F, 4F)
+        self.weight = from_right.t()
+        self.bias = gates.bias.chunk(2)[1]
+        self.state = layer.state.hidden[1:], layer.state.cell[1:]
+        self.hidden = layer.state.hidden[1].repeat(width, batch, 1)  # (W, B, F)
+        self.kernel = layer.kernel
+
+    def scan(self, row: Tensor) -> Tensor:
+        """Inputs of a row (B, W, in) -> its states (B, W, F)."""
+        gates = self.bias + row.transpose(0, 1) @ self.weight + self.hidden @ self.above
+        states = conv_lstm(
+            gates.flip(0)[None, :, None],  # (1, W, 1, B, 4F)
+            self.beside[None, None],
+            *self.state,
+            pad_before=0,
+            kernel=self.kernel,
+        )
+        self.hidden = states[0, :, 0].flip(0)
+        return self.hidden.transpose(0, 1)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
+from pixelrnn.layers.stepping import Step
 
 
 class Stem(nn.Module):
@@ -40,3 +41,27 @@ class Stem(nn.Module):
         first_row = torch.arange(len(x), device=x.device) == 0
         seen = self.row_end(last).masked_fill(first_row[:, None, None], 0)
         return y + seen[:, None]
+
+    def step(self, batch: int, width: int) -> Step:
+        """The same layer, one position at a time (see `stepping`)."""
+        conv = MaskedConvStep(self.conv, batch, width)
+        return conv if self.row_end is None else RowEndStep(self, batch, width)
+
+
+class RowEndStep:
+    """A stem with `row_end` at one position."""
+
+    def __init__(self, stem: Stem, batch: int, width: int) -> None:
+        self.conv = MaskedConvStep(stem.conv, batch, width)
+        self.weight = stem.row_end.weight.t()  # (C, F)
+        self.last = self.conv.rows[-1, :, width - 1 + stem.conv.kernel_size[1] // 2]  # (B, C)
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """See `Step`."""
+        if column or group:
+            return self.conv(x, column, group)
+        self.conv.take(x, -1, -1)
+        seen = self.last @ self.weight  # zero above the first row
+        self.conv.begin_row()
+        self.conv.terms.add_(seen[:, None])
+        return self.conv.product(column, group)
