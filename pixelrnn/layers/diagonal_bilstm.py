@@ -77,68 +77,70 @@ class DiagonalBiLSTMStep:
     """
 
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
-        self.from_left = MaskedConvStep(layer.input_to_state, batch, width, blocks=4)
+        conv = layer.input_to_state
         weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
-        features = weight.shape[2]
-        above, left = weight[0][..., self.from_left.order]
+        self.gates = MaskedConvStep(conv, batch, width, blocks=4)
+        above, left = weight[0][..., self.gates.order]
         self.above, self.left = above.contiguous(), left.contiguous()  # (F, 4F)
-        self.first_hidden = hidden[0].repeat(batch, 1)  # (B, F): left of the image
-        self.first_cell = cell[0].repeat(batch, 1)
-        self.cell = self.first_cell.clone()
-        self.hidden = hidden[0].repeat(batch, width, 1)  # (B, W, F)
-        groups = masks.group_slices(features, layer.input_to_state.groups)
-        cells = [[self.cell[:, group] for group in groups]] * width
-        self.cells = cell_steps(self.from_left.outputs, cells, views(self.hidden, width, groups))
-        self.gates = self.from_left.terms.unbind(1)  # W x (B, 4F)
-        self.before = [self.first_hidden, *self.hidden.unbind(1)]
+
+        self.inputs = weight.new_empty(batch, width, conv.weight.shape[1])
+        self.hidden = hidden[0].repeat(batch, width + 1, 1)  # (B, 1 + W, F): left of the image too
+        self.first_cell = cell[0]
+        self.cell = cell[0].repeat(batch, 1)  # (B, F)
         self.right = RightScan(layer, batch, width)
-        self.shifted = self.hidden.new_zeros(batch, width, features)
-        self.rights = views(self.shifted, width, groups)
-        self.row_is_first = True
+        self.shifted = torch.zeros_like(self.hidden[:, 1:])  # nothing is above the first row
+
+        groups = masks.group_slices(weight.shape[2], conv.groups)
+        cells = [[self.cell[:, group] for group in groups]] * width
+        hiddens = views(self.hidden[:, 1:], width, groups)
+        self.cells = cell_steps(self.gates.outputs, cells, hiddens)
+        self.from_right = views(self.shifted, width, groups)
+        self.input_views = views(
+            self.inputs, width, masks.group_slices(self.inputs.shape[-1], conv.groups)
+        )
+        self.lefts = self.hidden.unbind(1)
+        self.pixels = self.gates.terms.unbind(1)
+        self.rows_done = 0
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
         if column == group == 0:
             self.begin_row()
         if group == 0:
-            self.gates[column].addmm_(self.before[column], self.left)
-        self.from_left.take(x, column, group)
-        self.from_left.product(column, group)
-        return self.cells[column][group].advance() + self.rights[column][group]
+            self.pixels[column].addmm_(self.lefts[column], self.left)
+        self.input_views[column][group].copy_(x)
+        self.gates.take(x, column, group)
+        return self.cells[column][group].advance() + self.from_right[column][group]
 
     def begin_row(self) -> None:
-        """Scan the complete row above from the right; set what the row above adds to this one."""
-        if not self.row_is_first:
-            self.shifted.copy_(self.right.scan(self.from_left.rows[-1]))
-        self.row_is_first = False
-        self.from_left.begin_row()
-        add_windows(self.from_left.terms, self.hidden[None], self.above)
+        """Scan the complete row above from the right; add what its states add to this row."""
+        if self.rows_done:
+            self.shifted.copy_(self.right.scan(self.inputs))
+        self.rows_done += 1
+        self.gates.begin_row()
+        add_windows(self.gates.terms, self.hidden[None, :, 1:], self.above)
         self.cell.copy_(self.first_cell)
 
 
 class RightScan:
-    """The direction from the right, a whole row at once: the recurrence along a line of one place.
-
-    It remembers h of the row above.
-    """
+    """The direction from the right, row by row; it remembers h of the row above."""
 
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
-        gates = layer.input_to_state
-        _, from_right = gates.masked_weight()[:, :, 0, 0].chunk(2)  # (4F, in)
-        self.above, self.beside = layer.state.weight[1]  # (F, 4F)
-        self.weight = from_right.t()
-        self.bias = gates.bias.chunk(2)[1]
-        self.state = layer.state.hidden[1:], layer.state.cell[1:]
+        conv = layer.input_to_state
+        self.weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
+        self.bias = conv.bias.chunk(2)[1]
+        self.above, self.right = layer.state.weight[1]  # (F, 4F)
+        self.first_state = layer.state.hidden[1:], layer.state.cell[1:]
         self.hidden = layer.state.hidden[1].repeat(width, batch, 1)  # (W, B, F)
         self.kernel = layer.kernel
 
     def scan(self, row: Tensor) -> Tensor:
-        """Inputs of a row (B, W, in) -> its states (B, W, F)."""
+        """Inputs of a row (B, W, in) -> its states (B, W, F): lines of one place."""
         gates = self.bias + row.transpose(0, 1) @ self.weight + self.hidden @ self.above
         states = conv_lstm(
-            gates.flip(0)[None, :, None],  # (1, W, 1, B, 4F)
-            self.beside[None, None],
-            *self.state,
+            gates.flip(0)[None, :, None],  # (D = 1, T = W, L = 1, B, 4F)
+            self.right[None, None],
+            *self.first_state,
             pad_before=0,
             kernel=self.kernel,
         )

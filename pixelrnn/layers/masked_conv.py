@@ -75,95 +75,97 @@ class MaskedConv2d(nn.Module):
 
 
 class PointwiseStep:
-    """A 1 x 1 convolution under mask B at one position: it remembers the pixel, and no more."""
+    """A 1 x 1 convolution under mask B at one position: it remembers the pixel's outputs so far.
+
+    A colour's input is added, once, to the outputs of its own and all later colours.
+    """
 
     def __init__(self, conv: MaskedConv2d, batch: int) -> None:
         weight = conv.masked_weight()[:, :, 0, 0].t()  # (in, out)
-        outputs = masks.group_slices(weight.shape[1], conv.groups)
         inputs = masks.group_slices(weight.shape[0], conv.groups)
-        pixel = weight.new_zeros(batch, weight.shape[0])
-        self.inputs = [pixel[:, group] for group in inputs]
-        self.seen = [pixel[:, : group.stop] for group in inputs]
+        outputs = masks.group_slices(weight.shape[1], conv.groups)
+        pixel = weight.new_empty(batch, weight.shape[1])
+        self.pixel = pixel
+        self.bias = conv.bias
+        self.outputs = [pixel[:, group] for group in outputs]
+        self.seeing = [pixel[:, group.start :] for group in outputs]
         self.weights = [
-            weight[: i.stop, o].contiguous() for i, o in zip(inputs, outputs, strict=True)
+            weight[i, o.start :].contiguous() for i, o in zip(inputs, outputs, strict=True)
         ]
-        self.biases = [conv.bias[group] for group in outputs]
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
-        self.inputs[group].copy_(x)
-        return torch.addmm(self.biases[group], self.seen[group], self.weights[group])
+        if group == 0:
+            torch.addmm(self.bias, x, self.weights[0], out=self.pixel)
+        else:
+            self.seeing[group].addmm_(x, self.weights[group])
+        return self.outputs[group]
 
 
 class MaskedConvStep:
-    """A k x k convolution at one position: it remembers the rows that its kernel still reaches.
+    """A k x k convolution at one position.
 
-    When a row begins, what the rows above add to it is one product. What a pixel sees of its own
-    row lies contiguously in memory, `(taps to the left, centre up to its own colour)`, so that a
-    substep is one product too. All buffers are cut into views once.
-
-    Under mask A the input of a substep is that of the substep before: no output sees its own.
+    It remembers the rows of inputs that its kernel still reaches, and the outputs of this row as
+    far as they are known. What the rows above add is one product when a row begins. What a colour
+    of a pixel adds to its row, once, is one product too: outputs of the same pixel under the mask,
+    and of the pixels to the right, lie side by side in memory.
 
     Args:
-        conv: the layer.
+        conv: the layer. Of several blocks, a colour's outputs stand together (`group_order`).
         batch: B.
         width: W.
-        blocks: how many of the layer's output blocks to compute; None: all.
+        blocks: number of blocks to compute, the first ones; None: all.
     """
 
     def __init__(
         self, conv: MaskedConv2d, batch: int, width: int, blocks: int | None = None
     ) -> None:
-        blocks = blocks or conv.blocks
-        features = conv.weight.shape[0] // conv.blocks
-        weight = conv.masked_weight()[: blocks * features].permute(2, 3, 1, 0)  # (rows, kw, in, out)
-        above, taps, in_features, _ = weight.shape[0] - 1, *weight.shape[1:]
-        pad = taps // 2
         self.shifted = conv.mask_type == "A"
+        features = len(conv.bias) // conv.blocks
+        blocks = blocks or conv.blocks
         self.order = group_order(features, conv.groups, blocks)
-        weight = weight[..., self.order].contiguous()
         self.bias = conv.bias[self.order]
-        self.above = weight[:above].flatten(0, 2)  # (above * kw * in, out)
+        weight = conv.masked_weight().permute(2, 3, 1, 0)[..., self.order]  # (rows, kw, in, out)
+        above, (taps, in_features, out_features) = len(weight) - 1, weight.shape[1:]
+        reach = taps // 2
+        self.above = weight[:above].flatten(0, 2).contiguous()  # (above * kw * in, out)
+        own = weight[above, : reach + 1].flip(0)  # centre first, then what lies to the right
+        own = own.transpose(0, 1).flatten(1)  # (in, (1 + reach) * out)
 
-        self.rows = weight.new_zeros(above + 1, batch, width + 2 * pad, in_features)
-        self.terms = weight.new_empty(batch, width, blocks * features)
+        self.rows = weight.new_zeros(above + 1, batch, width + 2 * reach, in_features)
+        self.terms = weight.new_empty(batch, width + reach, out_features)
         inputs = masks.group_slices(in_features, conv.groups)
         outputs = group_columns(features, conv.groups, blocks)
-        ends = [
-            pad * in_features + (group.start if self.shifted else group.stop) for group in inputs
-        ]
-        own = weight[above, : pad + 1].flatten(0, 1)  # ((left + centre) * in, out)
-        self.weights = [own[:end, o].contiguous() for end, o in zip(ends, outputs, strict=True)]
-        self.inputs = views(self.rows[above, :, pad:], width, inputs)
+        starts = [group.stop if self.shifted else group.start for group in outputs]
+        self.inputs = views(self.rows[above, :, reach:], width, inputs)
         self.outputs = views(self.terms, width, outputs)
-        line = self.rows[above].flatten(1)  # (B, (W + 2 pad) * in)
-        self.seen = [
-            [line[:, column * in_features :][:, :end] for end in ends] for column in range(width)
+        self.weights = [own[i, start:].contiguous() for i, start in zip(inputs, starts, strict=True)]
+        line = self.terms.flatten(1)  # (B, (W + reach) * out)
+        ends = [(column + 1 + reach) * out_features for column in range(width)]
+        self.seeing = [
+            [line[:, column * out_features + start : end] for start in starts]
+            for column, end in enumerate(ends)
         ]
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
-        if self.shifted:  # the end of the row above comes first
+        if self.shifted:
             self.take(x, column if group else column - 1, group - 1)
-            if column == group == 0:
-                self.begin_row()
-        else:
-            if column == group == 0:
-                self.begin_row()
+        if column == group == 0:
+            self.begin_row()
+        if not self.shifted:
             self.take(x, column, group)
-        return self.product(column, group)
+        return self.outputs[column][group]
 
     def begin_row(self) -> None:
-        """Move the rows up by one; set the terms of the new row: bias and the rows above."""
+        """Move the rows up by one; set the outputs of the new row to what is known of them."""
         self.terms.copy_(self.bias)
         if len(self.above):
             self.rows[:-1] = self.rows[1:].clone()
             add_windows(self.terms, self.rows[:-1], self.above)
 
     def take(self, x: Tensor, column: int, group: int) -> None:
-        """Remember an input of the current row."""
-        self.inputs[column][group].copy_(x)
-
-    def product(self, column: int, group: int) -> Tensor:
-        """Add what a pixel sees of its own row to its terms: (B, out of the group)."""
-        return self.outputs[column][group].addmm_(self.seen[column][group], self.weights[group])
+        """Add an input to all outputs of its row that see it; keep it for the rows below."""
+        if len(self.above):
+            self.inputs[column][group].copy_(x)
+        self.seeing[column][group].addmm_(x, self.weights[group])

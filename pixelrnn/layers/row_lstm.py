@@ -86,5 +86,4 @@ class RowLSTMStep:
             self.gates.begin_row()
             add_windows(self.gates.terms, self.hidden[None], self.state_to_state)
         self.gates.take(x, column, group)
-        self.gates.product(column, group)
         return self.cells[column][group].advance()

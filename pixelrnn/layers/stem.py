@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step
+from pixelrnn.ops import masks
 
 
 class Stem(nn.Module):
@@ -54,14 +55,13 @@ class RowEndStep:
     def __init__(self, stem: Stem, batch: int, width: int) -> None:
         self.conv = MaskedConvStep(stem.conv, batch, width)
         self.weight = stem.row_end.weight.t()  # (C, F)
-        self.last = self.conv.rows[-1, :, width - 1 + stem.conv.kernel_size[1] // 2]  # (B, C)
+        self.pixel = self.weight.new_zeros(batch, len(self.weight))  # (B, C)
+        self.colors = self.pixel.split(masks.group_sizes(len(self.weight), stem.conv.groups), -1)
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
-        if column or group:
-            return self.conv(x, column, group)
-        self.conv.take(x, -1, -1)
-        seen = self.last @ self.weight  # zero above the first row
-        self.conv.begin_row()
-        self.conv.terms.add_(seen[:, None])
-        return self.conv.product(column, group)
+        self.colors[group - 1].copy_(x)
+        y = self.conv(x, column, group)
+        if column == group == 0:  # x was the end of the row above; zeros above the first row
+            self.conv.terms.add_((self.pixel @ self.weight)[:, None])
+        return y

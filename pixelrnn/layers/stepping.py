@@ -9,7 +9,7 @@ the colours, pixels and rows before it, and a layer stays a plain function with 
 Products are bound by overhead here, not by arithmetic, so that steps
 
 - hoist what a row's positions get from the rows above into one product when the row begins,
-- keep everything else that a substep sees in one contiguous stretch: one product per substep,
+- add an input, when it comes, to all that sees it in its own row: one product per substep,
 - cut their buffers into views once, and compute in place.
 
 Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` features.
@@ -67,11 +67,11 @@ def add_windows(terms: Tensor, lines: Tensor, weight: Tensor) -> None:
     """Convolve along rows, and add: one product for a whole row of the image.
 
     Args:
-        terms: (B, W, out), contiguous, added to in place.
+        terms: (B, W or more, out), its first W places added to in place.
         lines: (R, B, W + K - 1, F), padded.
         weight: (R * K * F, out).
     """
-    batch, width, out_features = terms.shape
-    windows = lines.unfold(2, lines.shape[2] - width + 1, 1)  # (R, B, W, F, K)
-    flat = windows.permute(1, 2, 0, 4, 3).reshape(batch * width, -1)
-    terms.view(-1, out_features).addmm_(flat, weight)
+    rows, batch, padded, features = lines.shape
+    taps = len(weight) // (rows * features)
+    windows = lines.unfold(2, taps, 1).permute(1, 2, 0, 4, 3)  # (B, W, R, K, F)
+    terms[:, : padded - taps + 1] += windows.flatten(2) @ weight
