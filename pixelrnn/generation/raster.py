@@ -9,7 +9,6 @@ depend on batch size and threads: whoever decodes must walk exactly as whoever e
 
 import itertools
 import logging
-from collections.abc import Callable
 from typing import Protocol
 
 import torch

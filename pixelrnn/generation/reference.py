@@ -1,6 +1,6 @@
 """The oracle: the whole network, run anew for every sub-pixel. Slow, and right by construction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
@@ -20,7 +20,7 @@ class Network(Protocol):
         """uint8 (B, C, H, W) -> (H, W, B, C, P)."""
         ...
 
-    def parameters(self) -> object:
+    def parameters(self) -> Iterable[Tensor]:
         """The weights, whose device is where images are made."""
         ...
 

@@ -3,10 +3,15 @@
 Axes: `B` images generated together, `C` colours, `H W` image.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+"""Of randomness. One for each image: an image is then the same in any batch, up to the rounding of
+the network. One for all. None: torch's global one."""
 
 
 class Position(NamedTuple):
@@ -32,26 +37,26 @@ class Draw:
     same generator see the same uniforms.
 
     Args:
-        generator: None: torch's global one.
+        generators: see `Generators`.
         temperature: divides the log-probabilities.
 
     Raises:
         ValueError: temperature not above 0.
     """
 
-    def __init__(self, generator: torch.Generator | None, temperature: float = 1.0) -> None:
+    def __init__(self, generators: Generators, temperature: float = 1.0) -> None:
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
-        self.generator = generator
+        self.generators = generators
         self.temperature = temperature
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `Source`."""
-        device = self.generator.device if self.generator else log_probs.device
-        uniform = torch.rand(
-            len(log_probs), 1, generator=self.generator, dtype=torch.float64, device=device
-        ).to(log_probs.device)
-        return invert(log_probs.double() / self.temperature, uniform)
+        if self.generators is None or isinstance(self.generators, torch.Generator):
+            uniform = uniforms(len(log_probs), self.generators)
+        else:
+            uniform = torch.cat([uniforms(1, generator) for generator in self.generators])
+        return invert(log_probs.double() / self.temperature, uniform.to(log_probs.device))
 
 
 class Completion:
@@ -76,6 +81,12 @@ class Completion:
         drawn = self.draw(log_probs, position)
         given = self.images[:, color, row, column].to(drawn)
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
+
+
+def uniforms(n: int, generator: torch.Generator | None) -> Tensor:
+    """(n, 1) float64 in [0, 1)."""
+    device = generator.device if generator else None
+    return torch.rand(n, 1, generator=generator, dtype=torch.float64, device=device)
 
 
 def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:

@@ -139,7 +139,9 @@ class MaskedConvStep:
         starts = [group.stop if self.shifted else group.start for group in outputs]
         self.inputs = views(self.rows[above, :, reach:], width, inputs)
         self.outputs = views(self.terms, width, outputs)
-        self.weights = [own[i, start:].contiguous() for i, start in zip(inputs, starts, strict=True)]
+        self.weights = [
+            own[i, start:].contiguous() for i, start in zip(inputs, starts, strict=True)
+        ]
         line = self.terms.flatten(1)  # (B, (W + reach) * out)
         ends = [(column + 1 + reach) * out_features for column in range(width)]
         self.seeing = [

@@ -15,9 +15,8 @@ Products are bound by overhead here, not by arithmetic, so that steps
 Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` features.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from pixelrnn.ops import masks
@@ -29,18 +28,9 @@ class Step(Protocol):
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """Features of one colour group at one pixel: (B, in of the group) -> (B, out of the group).
 
-        A row begins where column and group are 0. The result is valid until the next row. For
+        A layer's `step(batch, width)` makes one, standing before the first pixel. A row begins where column and group are 0. The result is valid until the next row. For
         layers under mask A, which see the network's input, x is the input of the substep before.
         """
-        ...
-
-
-@runtime_checkable
-class Steppable(Protocol):
-    """A layer that can be evaluated one position at a time."""
-
-    def step(self, batch: int, width: int) -> Step:
-        """A step for images of this width, standing before the first pixel."""
         ...
 
 
@@ -71,7 +61,7 @@ def add_windows(terms: Tensor, lines: Tensor, weight: Tensor) -> None:
         lines: (R, B, W + K - 1, F), padded.
         weight: (R * K * F, out).
     """
-    rows, batch, padded, features = lines.shape
+    rows, _, padded, features = lines.shape
     taps = len(weight) // (rows * features)
     windows = lines.unfold(2, taps, 1).permute(1, 2, 0, 4, 3)  # (B, W, R, K, F)
     terms[:, : padded - taps + 1] += windows.flatten(2) @ weight
