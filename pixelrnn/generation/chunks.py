@@ -80,5 +80,5 @@ def draws(n: int, generators: Generators, temperature: float) -> SourceOf:
         return lambda part: draw
     if len(generators) != n:
         raise ValueError(f"one generator for each of {n} images, got {len(generators)}")
-    Draw(generators, temperature)
+    Draw(generators, temperature)  # refuses a temperature now, not when the first batch is due
     return lambda part: Draw(generators[part], temperature)

@@ -23,12 +23,15 @@ from pixelrnn.ops import masks
 
 
 class Step(Protocol):
-    """A layer at one position. Called for every colour group of every pixel, in raster order."""
+    """A layer at one position. Called for every colour group of every pixel, in raster order.
+
+    A layer's `step(batch, width)` makes one, standing before the first pixel.
+    """
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """Features of one colour group at one pixel: (B, in of the group) -> (B, out of the group).
 
-        A layer's `step(batch, width)` makes one, standing before the first pixel. A row begins where column and group are 0. The result is valid until the next row. For
+        A row begins where column and group are 0. The result is valid until the next row. For
         layers under mask A, which see the network's input, x is the input of the substep before.
         """
         ...

@@ -23,6 +23,10 @@ from pixelrnn.likelihood.choice import for_levels
 class PixelModel(nn.Module, ABC):
     """Base of all models. A subclass writes `compose`; likelihood and generation follow from it.
 
+    Attributes:
+        color_groups: number of colours that see each other in order; 1 if they do not. A subclass
+            sets it. Without it, or with layers that have no `step`, images are generated slowly.
+
     Args:
         image_shape: (C, H, W) of the images it takes and makes.
         levels: number of values of a sub-pixel.
@@ -47,6 +51,9 @@ class PixelModel(nn.Module, ABC):
     @abstractmethod
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """The network, written once for whole images and single positions.
+
+        At a single position it runs once for each colour group, on the features of that group
+        alone (`layers.stepping`): besides `run`, only elementwise operations may stand here.
 
         Args:
             pixels: (..., C), scaled to [-1, 1].
