@@ -100,5 +100,7 @@ def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:
         (B,) int64 in [0, levels); never a level of probability zero.
     """
     cumulative = log_weights.softmax(dim=-1).cumsum(dim=-1)
-    threshold = uniform * cumulative[:, -1:]
+    total = cumulative[:, -1:]
+    below_total = torch.nextafter(total, torch.zeros_like(total))
+    threshold = torch.minimum(uniform * total, below_total)  # the product may round up to the total
     return (cumulative <= threshold).sum(dim=-1)

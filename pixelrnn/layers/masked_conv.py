@@ -68,14 +68,17 @@ class MaskedConv2d(nn.Module):
         return F.conv2d(padded, self.masked_weight(), self.bias).permute(2, 3, 0, 1)
 
     def step(self, batch: int, width: int) -> Step:
-        """The same layer, one position at a time (see `stepping`)."""
-        if self.kernel_size == (1, 1) and self.mask_type == "B":
+        """The same layer, one position at a time (see `stepping`).
+
+        Of several blocks, the outputs of a colour group stand together (`group_order`).
+        """
+        if self.kernel_size == (1, 1) and self.mask_type == "B" and self.blocks == 1:
             return PointwiseStep(self, batch)
         return MaskedConvStep(self, batch, width)
 
 
 class PointwiseStep:
-    """A 1 x 1 convolution under mask B at one position: it remembers the pixel's outputs so far.
+    """A 1 x 1 convolution under mask B, of one block: it remembers the pixel's outputs so far.
 
     A colour's input is added, once, to the outputs of its own and all later colours.
     """
@@ -111,7 +114,7 @@ class MaskedConvStep:
     and of the pixels to the right, lie side by side in memory.
 
     Args:
-        conv: the layer. Of several blocks, a colour's outputs stand together (`group_order`).
+        conv: the layer.
         batch: B.
         width: W.
         blocks: number of blocks to compute, the first ones; None: all.
