@@ -1,0 +1,1 @@
+"""Commands that measure speed and memory, as ratios within one run."""
