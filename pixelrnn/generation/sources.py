@@ -6,6 +6,7 @@ Axes: `B` images generated together, `C` colours, `H W` image.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +82,16 @@ class Completion:
         drawn = self.draw(log_probs, position)
         given = self.images[:, color, row, column].to(drawn)
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
+
+
+def for_images(seed: int, n: int) -> list[torch.Generator]:
+    """A generator for each image, that of image i a function of (seed, i) alone.
+
+    torch's CPU generator heeds the low 32 bits of its seed and no more: a seed is hashed to 32
+    bits, and images count on from there, so that no two of a call are alike.
+    """
+    start = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
+    return [torch.Generator().manual_seed((start + index) % 2**32) for index in range(n)]
 
 
 def uniforms(n: int, generator: torch.Generator | None) -> Tensor:

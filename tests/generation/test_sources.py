@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from pixelrnn.generation import threads
-from pixelrnn.generation.sources import invert
+from pixelrnn.generation.sources import for_images, invert
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 
 MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
@@ -72,6 +72,14 @@ def test_a_generator_for_each_image(kind):
     images = torch.zeros(5, 3, 3, 3, dtype=torch.uint8)
     known = torch.zeros(3, 3, dtype=torch.bool)
     assert torch.equal(model.complete(images, known, generators(), batch_size=3), together)
+
+
+def test_generators_for_images_differ_and_repeat():
+    first = torch.cat([torch.rand(1, 4, generator=g) for g in for_images(7, 100)])
+    again = torch.cat([torch.rand(1, 4, generator=g) for g in for_images(7, 50)])
+    other = torch.cat([torch.rand(1, 4, generator=g) for g in for_images(7 + 2**32, 100)])
+    assert torch.equal(first[:50], again)
+    assert len(torch.cat([first, other]).unique(dim=0)) == 200
 
 
 def test_one_generator_repeats():
