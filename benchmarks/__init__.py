@@ -1,1 +1,1 @@
-"""Commands that measure speed and memory, as ratios within one run."""
+"""Speed and memory as ratios within one run; each module is one command."""

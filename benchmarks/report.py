@@ -1,46 +1,130 @@
-"""What every benchmark says about where it ran, and where it writes."""
+"""What every benchmark shares: interleaved timing, the machine, tables and JSON."""
 
+import argparse
 import json
+import os
 import platform
+import statistics
 import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).with_name("results")
+GEMM_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and range of repeated measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """From the measurements."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def show(self, digits: int = 2) -> str:
+        """`median (low..high)`."""
+        low, high = f"{self.low:.{digits}f}", f"{self.high:.{digits}f}"
+        return f"{self.median:.{digits}f} ({low}..{high})"
+
+
+def interleave(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every candidate, `repeats` times in turn, after one unmeasured turn.
+
+    On a shared machine speed drifts; what stands in one turn is compared, not what stands apart.
+    """
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(repeats + 1):
+        for name, candidate in candidates.items():
+            start = time.perf_counter()
+            candidate()
+            if turn > 0:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def gemm() -> Callable[[], float]:
+    """The machine's own rate: a float32 product of two square matrices of GEMM_SIZE, 4 times."""
+    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE).unbind()
+    out = torch.empty_like(a)
+
+    def run() -> None:
+        for _ in range(4):
+            torch.mm(a, b, out=out)
+
+    return run
+
+
+GEMM_FLOP = 4 * 2 * GEMM_SIZE**3
+
+
+def ratios(top: Sequence[float], bottom: Sequence[float], factor: float = 1.0) -> Spread:
+    """Turn by turn `factor * top / bottom`."""
+    return Spread.of([factor * a / b for a, b in zip(top, bottom, strict=True)])
 
 
 def machine() -> dict[str, Any]:
-    """Processor, versions, threads and commit."""
+    """Where the numbers come from."""
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     return {
-        "processor": _processor(),
-        "cores": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "commit": _commit(),
+        "commit": commit or "unknown",
     }
 
 
-def write(name: str, rows: dict[str, Any]) -> Path:
-    """Write `results/<name>.json`: the machine and the rows."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **rows}, indent=2) + "\n")
-    return path
+def parser(description: str, name: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--quick", action="store_true", help="fewer repeats and smaller cases")
+    options.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="JSON file")
+    return options
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def finish(title: str, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Print the rows as a table and write them, with the machine, to a JSON file."""
+    about = machine()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, caption=", ".join(f"{k} {v}" for k, v in about.items()))
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    Console().print(table)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"machine": about, "rows": rows}, default=vars, indent=1) + "\n")
 
 
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
-    run = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-    return run.stdout.strip() or "unknown"
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Spread):
+        return value.show()
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -4,21 +4,18 @@
 
 The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
 multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
-oracle takes one or all of torch's threads, whichever was faster in that round; the incremental walk
-takes as many as `generation.threads` gives it. Rounds of both are interleaved in one process;
-medians, with the smallest and largest ratio.
+oracle takes one or all of torch's threads, whichever was faster in that turn; the incremental walk
+takes as many as `generation.threads` gives it. Turns of both are interleaved in one process.
 """
 
-import argparse
 import contextlib
 import itertools
 import statistics
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import report
@@ -30,6 +27,22 @@ from pixelrnn.models.base import PixelModel
 MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
 HEIGHTS = (16, 32, 64)
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured; by default the paper's sizes, with 12 layers for the PixelCNN too."""
+
+    hidden: int = 128
+    layers: int = 12
+    batch: int = 16
+    turns: int = 3
+    oracle: int = 2  # sub-pixels timed in each turn
+    images: int = 64  # drawn by both
+
+
+QUICK = Sizes(hidden=16, layers=2, batch=4, turns=1, oracle=2, images=4)
 
 
 class Enough(Exception):
@@ -40,159 +53,123 @@ def seeded() -> Draw:
     return Draw(torch.Generator().manual_seed(0))
 
 
-def make(kind: type[PixelModel], height: int, options: argparse.Namespace) -> PixelModel:
+def make(kind: type[PixelModel], height: int, sizes: Sizes) -> PixelModel:
     torch.manual_seed(0)
-    model = kind((3, height, WIDTH), hidden=options.hidden, layers=options.layers)
-    return model.eval()
+    return kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers).eval()
 
 
-def oracle_seconds(model: PixelModel, batch: int, count: int) -> float:
-    """Of one sub-pixel of a batch: the median of `count`."""
+def oracle_seconds(model: PixelModel, sizes: Sizes) -> float:
+    """Of one sub-pixel of a batch: the median of those timed, on one or all threads."""
     draw = seeded()
-    ends = [time.perf_counter()]
 
     def timed(log_probs: torch.Tensor, position: Position) -> torch.Tensor:
         symbols = draw(log_probs, position)
         ends.append(time.perf_counter())
-        if len(ends) > count:
+        if len(ends) > sizes.oracle:
             raise Enough
         return symbols
 
-    with contextlib.suppress(Enough):
-        reference.generate(model, batch, timed)
-    return statistics.median(after - before for before, after in itertools.pairwise(ends))
+    medians = []
+    for count in {1, torch.get_num_threads()}:
+        with threads.limited(count), contextlib.suppress(Enough):
+            ends = [time.perf_counter()]
+            reference.generate(model, sizes.batch, timed)
+        medians.append(statistics.median(b - a for a, b in itertools.pairwise(ends)))
+    return min(medians)
 
 
-def walk_seconds(model: PixelModel, batch: int) -> tuple[float, float]:
-    """Of all images of a batch, and the median of its rows divided by their pixels."""
+def walk_seconds(model: PixelModel, sizes: Sizes) -> tuple[float, float]:
+    """Of a whole batch of images, and of one of its pixels: the median over rows but the first."""
     ends = [time.perf_counter()]
-    raster.generate(model, batch, seeded(), on_row=lambda *_: ends.append(time.perf_counter()))
+    raster.generate(
+        model, sizes.batch, seeded(), on_row=lambda *_: ends.append(time.perf_counter())
+    )
     rows = [after - before for before, after in itertools.pairwise(ends[1:])]
     return ends[-1] - ends[0], statistics.median(rows) / WIDTH
 
 
-def against_oracle(kind: type[PixelModel], options: argparse.Namespace) -> dict[str, Any]:
-    model = make(kind, WIDTH, options)
+def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    model = make(kind, WIDTH, sizes)
     symbols = 3 * WIDTH * WIDTH
-    oracle_seconds(model, options.batch, 1)
+    reference.generate(make(kind, 1, sizes), 1, seeded())  # warms up
     oracle, walk = [], []
-    for _ in range(options.rounds):
-        of_threads = []
-        for count in {1, torch.get_num_threads()}:
-            with threads.limited(count):
-                of_threads.append(oracle_seconds(model, options.batch, options.oracle))
-        oracle.append(symbols * min(of_threads))
-        walk.append(walk_seconds(model, options.batch)[0])
-    ratios = [slow / fast for slow, fast in zip(oracle, walk, strict=True)]
-    return {
-        "oracle_s": statistics.median(oracle),
-        "incremental_s": statistics.median(walk),
-        "ratio": statistics.median(ratios),
-        "ratio_spread": [min(ratios), max(ratios)],
-        "threads": threads.sensible(model, options.batch),
-    }
+    for _ in range(sizes.turns):
+        oracle.append(symbols * oracle_seconds(model, sizes))
+        walk.append(walk_seconds(model, sizes)[0])
+    timed = f"{sizes.oracle} sub-pixels timed, times {symbols // sizes.oracle}"
+    count = threads.sensible(model, sizes.batch)
+    return [
+        {"what": f"oracle, s ({timed})", "value": report.Spread.of(oracle)},
+        {"what": f"incremental, s ({count} threads)", "value": report.Spread.of(walk)},
+        {"what": "oracle / incremental", "value": report.ratios(oracle, walk), "target": ">= 1000"},
+    ]
 
 
-def by_height(kind: type[PixelModel], options: argparse.Namespace) -> dict[str, Any]:
-    models = {height: make(kind, height, options) for height in HEIGHTS}
-    pixel = {height: [] for height in HEIGHTS}
-    for _ in range(options.rounds):
-        for height, model in models.items():
-            pixel[height].append(walk_seconds(model, options.batch)[1])
-    ratios = {
-        height: [now / base for now, base in zip(pixel[height], pixel[WIDTH], strict=True)]
+def by_height(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    models = {height: make(kind, height, sizes) for height in HEIGHTS}
+    seconds: dict[int, list[float]] = {height: [] for height in HEIGHTS}
+    for turn in range(sizes.turns):
+        for height in HEIGHTS[:: 1 - 2 * (turn % 2)]:  # to and fro, against drift
+            seconds[height].append(walk_seconds(models[height], sizes)[1])
+    rows: Rows = [
+        {
+            "what": f"a pixel at height {height}, ms",
+            "value": report.ratios([1e3] * sizes.turns, [1 / s for s in seconds[height]]),
+        }
         for height in HEIGHTS
-    }
-    return {
-        "ms_per_pixel": {h: 1e3 * statistics.median(seconds) for h, seconds in pixel.items()},
-        "against_32": {h: statistics.median(ratio) for h, ratio in ratios.items()},
-        "against_32_spread": {h: [min(ratio), max(ratio)] for h, ratio in ratios.items()},
-    }
+    ]
+    for height in (HEIGHTS[0], HEIGHTS[-1]):
+        ratio = report.ratios(seconds[height], seconds[WIDTH])
+        what = f"a pixel at height {height} / {WIDTH}"
+        rows.append({"what": what, "value": ratio, "target": "0.9 to 1.1"})
+    return rows
 
 
-def addmm_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
-    """Of `addmm_`, which torch's counter leaves out: it counts `addmm` only."""
+def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
+    """Of `addmm_`, which torch's counter leaves out."""
     return 2 * a[0] * a[1] * b[1]
 
 
-def arithmetic(kind: type[PixelModel], options: argparse.Namespace) -> dict[str, Any]:
-    """Multiplications and additions of products, masked ones too, of 8 rows."""
-    model = make(kind, 8, options)
-    counts = []
-    for run in (
-        lambda: model.conditionals(torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)),
-        lambda: raster.generate(model, 1, seeded()),
-    ):
-        counter = FlopCounterMode(
-            display=False, custom_mapping={torch.ops.aten.addmm_: addmm_flops}
-        )
-        with counter, torch.no_grad():
+def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    """All products of 8 rows, masked ones at their full size, by torch's own counter."""
+    model = make(kind, 8, sizes)
+    images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)
+    mapping = {torch.ops.aten.addmm_: in_place_flops}
+    totals = []
+    for run in (lambda: raster.generate(model, 1, seeded()), lambda: model(images)):
+        with FlopCounterMode(display=False, custom_mapping=mapping) as counter, torch.no_grad():
             run()
-        counts.append(counter.get_total_flops())
-    forward, walk = counts
-    return {"forward_flop": forward, "walk_flop": walk, "ratio": walk / forward}
+        totals.append(counter.get_total_flops())
+    what = "arithmetic / one forward pass"
+    return [{"what": what, "value": totals[0] / totals[1], "target": "<= 2"}]
 
 
-def same_images(kind: type[PixelModel], count: int) -> dict[str, Any]:
-    """Float32, h = 32, 8x8x3, 256 levels: images that both draw from the same uniforms."""
+def same_images(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    """A difference needs a uniform within rounding of a step of the cumulative distribution."""
     torch.manual_seed(0)
     model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval()
     with threads.limited(1):
-        walk = raster.generate(model, count, seeded())
-        oracle = reference.generate(model, count, seeded())
+        walk = raster.generate(model, sizes.images, seeded())
+        oracle = reference.generate(model, sizes.images, seeded())
     same = int((walk == oracle).flatten(1).all(1).sum())
-    return {"same": same, "of": count}
-
-
-def measure(kind: type[PixelModel], options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "model": kind.__name__,
-        "against_oracle": against_oracle(kind, options),
-        "by_height": by_height(kind, options),
-        "arithmetic": arithmetic(kind, options),
-        "same_images": same_images(kind, options.images),
-    }
-
-
-def show(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
-    table = Table(
-        title=f"Sampling {options.batch} images of {WIDTH}x{WIDTH}x3, h={options.hidden}, "
-        f"{options.layers} layers, float32"
-    )
-    heads = ("model", "threads", "oracle s*", "incremental s", "ratio", "ms/pixel at H=16, 32, 64")
-    for head in (*heads, "against H=32", "FLOP / forward", "same images"):
-        table.add_column(head)
-    for row in rows:
-        oracle, height = row["against_oracle"], row["by_height"]
-        low, high = oracle["ratio_spread"]
-        table.add_row(
-            row["model"],
-            str(oracle["threads"]),
-            f"{oracle['oracle_s']:.0f}",
-            f"{oracle['incremental_s']:.1f}",
-            f"{oracle['ratio']:.0f} ({low:.0f}-{high:.0f})",
-            ", ".join(f"{ms:.2f}" for ms in height["ms_per_pixel"].values()),
-            ", ".join(f"{ratio:.2f}" for ratio in height["against_32"].values()),
-            f"{row['arithmetic']['ratio']:.2f}",
-            "{same} of {of}".format(**row["same_images"]),
-        )
-    console = Console(width=160)
-    console.print(table)
-    console.print(f"* {options.oracle} sub-pixels timed per round, multiplied to a whole image")
+    what = f"same images as the oracle, of {sizes.images} (8x8x3, h=32, 2 layers)"
+    return [{"what": what, "value": same}]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small network, one round")
-    options = parser.parse_args()
-    sizes = {"hidden": 128, "layers": 12, "batch": 16, "rounds": 3, "oracle": 3, "images": 64}
-    if options.quick:
-        sizes = {"hidden": 16, "layers": 2, "batch": 4, "rounds": 1, "oracle": 2, "images": 8}
-    options = argparse.Namespace(**sizes)
-    rows = [measure(kind, options) for kind in MODELS]
-    show(rows, options)
-    path = report.write("sampling", {"settings": sizes, "rows": rows})
-    print(f"written: {path.relative_to(path.parents[2])}")
+    options = report.parser(__doc__.splitlines()[0], "sampling").parse_args()
+    sizes = QUICK if options.quick else Sizes()
+    rows = [
+        {"model": kind.__name__, **row}
+        for kind in MODELS
+        for measure in (against_oracle, by_height, arithmetic, same_images)
+        for row in measure(kind, sizes)
+    ]
+    title = (
+        f"Sampling {sizes.batch} images of {WIDTH}x{WIDTH}x3, float32, "
+        f"h={sizes.hidden}, {sizes.layers} layers"
+    )
+    report.finish(title, rows, options.out)
 
 
 if __name__ == "__main__":
