@@ -10,7 +10,10 @@ from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Generators, Source
 
 BATCH_SIZE = 64
-"""Images walked together, unless told otherwise. More are faster per image and take more memory."""
+"""Images walked together, unless told otherwise; more are faster per image.
+
+Each takes at most 2 MB, beside 60 MB of prepared weights (float32, h = 128, 12 layers, 32x32x3).
+"""
 
 SourceOf = Callable[[slice], Source]
 """Makes the source of a batch, given which of all images it is."""

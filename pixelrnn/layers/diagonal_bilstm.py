@@ -79,11 +79,10 @@ class DiagonalBiLSTMStep:
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
         conv = layer.input_to_state
         weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
-        self.gates = MaskedConvStep(conv, batch, width, blocks=4)
+        self.gates = MaskedConvStep(conv, batch, width, blocks=4, keep_row=True)
         above, left = weight[0][..., self.gates.order]
         self.above, self.left = above.contiguous(), left.contiguous()  # (F, 4F)
 
-        self.inputs = weight.new_empty(batch, width, conv.weight.shape[1])
         self.hidden = hidden[0].repeat(batch, width + 1, 1)  # (B, 1 + W, F): left of the image too
         self.first_cell = cell[0]
         self.cell = cell[0].repeat(batch, 1)  # (B, F)
@@ -95,9 +94,6 @@ class DiagonalBiLSTMStep:
         hiddens = views(self.hidden[:, 1:], width, groups)
         self.cells = cell_steps(self.gates.outputs, cells, hiddens)
         self.from_right = views(self.shifted, width, groups)
-        self.input_views = views(
-            self.inputs, width, masks.group_slices(self.inputs.shape[-1], conv.groups)
-        )
         self.lefts = self.hidden.unbind(1)
         self.pixels = self.gates.terms.unbind(1)
         self.rows_done = 0
@@ -108,14 +104,13 @@ class DiagonalBiLSTMStep:
             self.begin_row()
         if group == 0:
             self.pixels[column].addmm_(self.lefts[column], self.left)
-        self.input_views[column][group].copy_(x)
         self.gates.take(x, column, group)
         return self.cells[column][group].advance() + self.from_right[column][group]
 
     def begin_row(self) -> None:
         """Scan the complete row above from the right; add what its states add to this row."""
         if self.rows_done:
-            self.shifted.copy_(self.right.scan(self.inputs))
+            self.shifted.copy_(self.right.scan(self.gates.rows[-1]))
         self.rows_done += 1
         self.gates.begin_row()
         add_windows(self.gates.terms, self.hidden[None, :, 1:], self.above)

@@ -118,12 +118,20 @@ class MaskedConvStep:
         batch: B.
         width: W.
         blocks: number of blocks to compute, the first ones; None: all.
+        keep_row: remember the inputs of this row (in `rows[-1]`) even if no row below reads them.
     """
 
     def __init__(
-        self, conv: MaskedConv2d, batch: int, width: int, blocks: int | None = None
+        self,
+        conv: MaskedConv2d,
+        batch: int,
+        width: int,
+        *,
+        blocks: int | None = None,
+        keep_row: bool = False,
     ) -> None:
         self.shifted = conv.mask_type == "A"
+        self.keep_row = keep_row or conv.kernel_size[0] > 1
         features = len(conv.bias) // conv.blocks
         blocks = blocks or conv.blocks
         self.order = group_order(features, conv.groups, blocks)
@@ -171,6 +179,6 @@ class MaskedConvStep:
 
     def take(self, x: Tensor, column: int, group: int) -> None:
         """Add an input to all outputs of its row that see it; keep it for the rows below."""
-        if len(self.above):
+        if self.keep_row:
             self.inputs[column][group].copy_(x)
         self.seeing[column][group].addmm_(x, self.weights[group])

@@ -31,7 +31,7 @@ class Step(Protocol):
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """Features of one colour group at one pixel: (B, in of the group) -> (B, out of the group).
 
-        A row begins where column and group are 0. The result is valid until the next row. For
+        A row begins where column and group are 0. The result is valid until the next pixel. For
         layers under mask A, which see the network's input, x is the input of the substep before.
         """
         ...
