@@ -1,41 +1,22 @@
 """Draws follow the likelihood; a generator for each image makes it independent of its batch."""
 
-import itertools
-
 import pytest
 import torch
 from scipy import stats
 
-from pixelrnn.generation import threads
 from pixelrnn.generation.sources import for_images, invert
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from helpers import CATALOGUE, all_images, name_of
 
-MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with threads.limited(1):
-        yield
-
-
-def make(kind, shape, levels, dtype=torch.float64):
-    torch.manual_seed(3)
-    model = kind(shape, levels=levels, hidden=3, layers=1, head_width=6).to(dtype)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.6 * torch.randn_like(weight))
-    return model
+THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
 
 
 def p_value(model, temperature, count=100_000):
     """Of Pearson's chi-square: samples against the likelihood, over all images of a tiny space."""
     shape, levels = model.image_shape, model.levels
-    places = list(itertools.product(range(levels), repeat=shape[0] * shape[1] * shape[2]))
-    space = torch.tensor(places, dtype=torch.uint8).view(-1, *shape)
+    space = all_images(shape, levels)
     expected = model.log_prob(space).exp().detach().double() * count
     generator = torch.Generator().manual_seed(0)
-    images = model.sample(count, generator, temperature, batch_size=count).flatten(1).long()
+    images = model.sample(count, generator, temperature, batch_size=10_000).flatten(1).long()
     powers = levels ** torch.arange(images.shape[1] - 1, -1, -1)
     observed = torch.bincount((images * powers).sum(1), minlength=len(space)).double()
     rare = expected < 5  # pooled, so that the statistic follows its distribution
@@ -44,10 +25,10 @@ def p_value(model, temperature, count=100_000):
     return stats.chi2.sf(statistic.item(), len(cells[0]) - 1)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("case", THREE, ids=name_of)
 @pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 3), ((2, 1, 2), 3), ((3, 2, 1), 2)])
-def test_samples_follow_the_likelihood(kind, shape, levels):
-    model = make(kind, shape, levels)
+def test_samples_follow_the_likelihood(case, shape, levels):
+    model = case(shape, levels, scale=0.5)
     assert p_value(model, temperature=1.0) > 1e-3
     assert p_value(model, temperature=1.1) < 1e-9
 
@@ -58,9 +39,9 @@ def test_inversion():
     assert invert(log_weights, uniform[:, None]).tolist() == [1, 1, 2, 2, 4, 4]
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_generator_for_each_image(kind):
-    model = make(kind, (3, 3, 3), 5)
+@pytest.mark.parametrize("case", THREE, ids=name_of)
+def test_a_generator_for_each_image(case):
+    model = case((3, 3, 3), 5)
 
     def generators():
         return [torch.Generator().manual_seed(seed) for seed in range(5)]
@@ -83,14 +64,14 @@ def test_generators_for_images_differ_and_repeat():
 
 
 def test_one_generator_repeats():
-    model = make(PixelCNN, (3, 3, 3), 5)
+    model = THREE[0]((3, 3, 3), 5)
     first = model.sample(4, torch.Generator().manual_seed(0), batch_size=3)
     assert torch.equal(model.sample(4, torch.Generator().manual_seed(0), batch_size=3), first)
     assert not torch.equal(model.sample(4, torch.Generator().manual_seed(1), batch_size=3), first)
 
 
 def test_low_temperature_takes_the_likeliest():
-    model = make(RowLSTM, (3, 2, 2), 4)
+    model = THREE[1]((3, 2, 2), 4)
     images = model.sample(8, temperature=1e-6)
     assert (images == images[:1]).all()
     likeliest = model.conditionals(images).argmax(2)
