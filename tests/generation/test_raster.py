@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers import CATALOGUE, Case, name_of, randomise
 from torch import nn
 
 from pixelrnn.generation import raster, reference, threads
@@ -15,7 +16,6 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.models.base import PixelModel
-from helpers import CATALOGUE, Case, name_of, randomise
 
 SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]

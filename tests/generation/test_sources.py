@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from helpers import CATALOGUE, all_images, name_of
 from scipy import stats
 
 from pixelrnn.generation.sources import for_images, invert
-from helpers import CATALOGUE, all_images, name_of
 
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
 
@@ -26,7 +26,7 @@ def p_value(model, temperature, count=100_000):
 
 
 @pytest.mark.parametrize("case", THREE, ids=name_of)
-@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 3), ((2, 1, 2), 3), ((3, 2, 1), 2)])
+@pytest.mark.parametrize(("shape", "levels"), [((2, 1, 2), 3), ((3, 2, 1), 2)])
 def test_samples_follow_the_likelihood(case, shape, levels):
     model = case(shape, levels, scale=0.5)
     assert p_value(model, temperature=1.0) > 1e-3
