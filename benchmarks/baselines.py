@@ -1,8 +1,9 @@
-"""What a simple predictor achieves on a data set: `python -m benchmarks.baselines [patches|digits]`.
+"""What a simple predictor achieves: `python -m benchmarks.baselines [patches|digits]`.
 
-Patches: the median edge detector (MED) of lossless coders on colour differences, its residuals coded
-by one histogram for each channel, fitted on the training split. Digits: a table of the context
-(position, left and upper neighbour in five steps). Both in bits/dim, on the splits of `data/`.
+Patches: the median edge detector (MED) of lossless coders on colour differences, its residuals
+coded by one histogram for each channel, fitted on the training split. Digits: a table of the
+context (position, left and upper neighbour in five steps). Both in bits/dim, on the splits of
+`data/`.
 """
 
 import argparse

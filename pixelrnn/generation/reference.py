@@ -1,5 +1,6 @@
 """The oracle: the whole network, run anew for every sub-pixel. Slow, and right by construction."""
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
@@ -19,17 +20,26 @@ class Network(Protocol):
         """uint8 (B, C, H, W) -> (H, W, B, C, P)."""
         ...
 
-    def parameters(self) -> object:
+    def parameters(self) -> Iterable[Tensor]:
         """The weights, whose device is where images are made."""
         ...
 
 
-@torch.no_grad()
-def generate(network: Network, n: int, source: Source) -> Tensor:
-    """Walk in raster order, asking `source` for each symbol: uint8 (n, C, H, W)."""
-    colors, height, width = network.image_shape
+OnRow = Callable[[Tensor, int], None]
+"""Called with the images (n, C, H, W) and the row that is now complete; rows below are still 0."""
+
+
+def blank(network: Network, n: int) -> Tensor:
+    """Images to fill in: uint8 (n, C, H, W), where the network's weights are."""
     device = next(iter(network.parameters())).device
-    images = torch.zeros(n, colors, height, width, dtype=torch.uint8, device=device)
+    return torch.zeros(n, *network.image_shape, dtype=torch.uint8, device=device)
+
+
+@torch.no_grad()
+def generate(network: Network, n: int, source: Source, *, on_row: OnRow | None = None) -> Tensor:
+    """Walk in raster order, asking `source` for each symbol: uint8 (n, C, H, W)."""
+    images = blank(network, n)
+    colors, height, width = network.image_shape
     for row in range(height):
         for column in range(width):
             for color in range(colors):
@@ -37,4 +47,6 @@ def generate(network: Network, n: int, source: Source) -> Tensor:
                 log_probs = network.likelihood.log_probs(parameters)
                 symbols = source(log_probs, Position(row, column, color))
                 images[:, color, row, column] = symbols.to(torch.uint8)
+        if on_row:
+            on_row(images, row)
     return images

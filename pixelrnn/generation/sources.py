@@ -3,10 +3,16 @@
 Axes: `B` images generated together, `C` colours, `H W` image.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+"""Of randomness. One for each image: an image is then the same in any batch, up to the rounding of
+the network. One for all. None: torch's global one."""
 
 
 class Position(NamedTuple):
@@ -32,26 +38,26 @@ class Draw:
     same generator see the same uniforms.
 
     Args:
-        generator: None: torch's global one.
+        generators: see `Generators`.
         temperature: divides the log-probabilities.
 
     Raises:
         ValueError: temperature not above 0.
     """
 
-    def __init__(self, generator: torch.Generator | None, temperature: float = 1.0) -> None:
+    def __init__(self, generators: Generators, temperature: float = 1.0) -> None:
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
-        self.generator = generator
+        self.generators = generators
         self.temperature = temperature
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `Source`."""
-        device = self.generator.device if self.generator else log_probs.device
-        uniform = torch.rand(
-            len(log_probs), 1, generator=self.generator, dtype=torch.float64, device=device
-        ).to(log_probs.device)
-        return invert(log_probs.double() / self.temperature, uniform)
+        if self.generators is None or isinstance(self.generators, torch.Generator):
+            uniform = uniforms(len(log_probs), self.generators)
+        else:
+            uniform = torch.cat([uniforms(1, generator) for generator in self.generators])
+        return invert(log_probs.double() / self.temperature, uniform.to(log_probs.device))
 
 
 class Completion:
@@ -78,6 +84,22 @@ class Completion:
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
 
 
+def for_images(seed: int, n: int) -> list[torch.Generator]:
+    """A generator for each image, that of image i a function of (seed, i) alone.
+
+    torch's CPU generator heeds the low 32 bits of its seed and no more: a seed is hashed to 32
+    bits, and images count on from there, so that no two of a call are alike.
+    """
+    start = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
+    return [torch.Generator().manual_seed((start + index) % 2**32) for index in range(n)]
+
+
+def uniforms(n: int, generator: torch.Generator | None) -> Tensor:
+    """(n, 1) float64 in [0, 1)."""
+    device = generator.device if generator else None
+    return torch.rand(n, 1, generator=generator, dtype=torch.float64, device=device)
+
+
 def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:
     """Symbols by inversion of the cumulative distribution.
 
@@ -89,5 +111,7 @@ def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:
         (B,) int64 in [0, levels); never a level of probability zero.
     """
     cumulative = log_weights.softmax(dim=-1).cumsum(dim=-1)
-    threshold = uniform * cumulative[:, -1:]
+    total = cumulative[:, -1:]
+    below_total = torch.nextafter(total, torch.zeros_like(total))
+    threshold = torch.minimum(uniform * total, below_total)  # the product may round up to the total
     return (cumulative <= threshold).sum(dim=-1)

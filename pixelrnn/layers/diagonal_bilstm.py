@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelrnn.layers.lstm_state import LSTMState, set_forget_bias
-from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.ops import skew
+from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
+from pixelrnn.layers.stepping import Step, add_windows, views
+from pixelrnn.ops import masks, skew
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 
@@ -66,3 +67,81 @@ class DiagonalBiLSTMLayer(nn.Module):
         bias = self.input_to_state.bias.unflatten(0, (2, 1, -1))
         gates = torch.baddbmm(bias, images.flatten(1, 3), weight.transpose(1, 2))
         return gates.unflatten(1, images.shape[1:4])
+
+    def step(self, batch: int, width: int) -> Step:
+        """The same layer, one position at a time (see `stepping`)."""
+        return DiagonalBiLSTMStep(self, batch, width)
+
+
+class DiagonalBiLSTMStep:
+    """Diagonal BiLSTM at one position: h and c of the left neighbour, h of the row above.
+
+    The direction from the right is shifted down by one row, so that what it adds to a row is known
+    when the row begins: a scan of the complete row above.
+    """
+
+    def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
+        conv = layer.input_to_state
+        weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
+        self.gates = MaskedConvStep(conv, batch, width, blocks=4, keep_row=True)
+        above, left = weight[0][..., self.gates.order]
+        self.above, self.left = above.contiguous(), left.contiguous()  # (F, 4F)
+
+        self.hidden = hidden[0].repeat(batch, width + 1, 1)  # (B, 1 + W, F): left of the image too
+        self.first_cell = cell[0]
+        self.cell = cell[0].repeat(batch, 1)  # (B, F)
+        self.right = RightScan(layer, batch, width)
+        self.shifted = torch.zeros_like(self.hidden[:, 1:])  # nothing is above the first row
+
+        groups = masks.group_slices(weight.shape[2], conv.groups)
+        cells = [[self.cell[:, group] for group in groups]] * width
+        hiddens = views(self.hidden[:, 1:], width, groups)
+        self.cells = cell_steps(self.gates.outputs, cells, hiddens)
+        self.from_right = views(self.shifted, width, groups)
+        self.lefts = self.hidden.unbind(1)
+        self.pixels = self.gates.terms.unbind(1)
+        self.rows_done = 0
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """See `Step`."""
+        if column == group == 0:
+            self.begin_row()
+        if group == 0:
+            self.pixels[column].addmm_(self.lefts[column], self.left)
+        self.gates.take(x, column, group)
+        return self.cells[column][group].advance() + self.from_right[column][group]
+
+    def begin_row(self) -> None:
+        """Scan the complete row above from the right; add what its states add to this row."""
+        if self.rows_done:
+            self.shifted.copy_(self.right.scan(self.gates.rows[-1]))
+        self.rows_done += 1
+        self.gates.begin_row()
+        add_windows(self.gates.terms, self.hidden[None, :, 1:], self.above)
+        self.cell.copy_(self.first_cell)
+
+
+class RightScan:
+    """The direction from the right, row by row; it remembers h of the row above."""
+
+    def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
+        conv = layer.input_to_state
+        self.weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
+        self.bias = conv.bias.chunk(2)[1]
+        self.above, self.right = layer.state.weight[1]  # (F, 4F)
+        self.first_state = layer.state.hidden[1:], layer.state.cell[1:]
+        self.hidden = layer.state.hidden[1].repeat(width, batch, 1)  # (W, B, F)
+        self.kernel = layer.kernel
+
+    def scan(self, row: Tensor) -> Tensor:
+        """Inputs of a row (B, W, in) -> its states (B, W, F): lines of one place."""
+        gates = self.bias + row.transpose(0, 1) @ self.weight + self.hidden @ self.above
+        states = conv_lstm(
+            gates.flip(0)[None, :, None],  # (D = 1, T = W, L = 1, B, 4F)
+            self.right[None, None],
+            *self.first_state,
+            pad_before=0,
+            kernel=self.kernel,
+        )
+        self.hidden = states[0, :, 0].flip(0)
+        return self.hidden.transpose(0, 1)

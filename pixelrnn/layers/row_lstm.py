@@ -1,12 +1,14 @@
 """Row LSTM (section 3.1): all pixels of a row at once, row after row.
 
-Axes: `H W` image, `B` batch, `F` hidden features.
+Axes: `H W` image, `B` batch, `F` hidden features, `K` taps along the row.
 """
 
 from torch import Tensor, nn
 
-from pixelrnn.layers.lstm_state import LSTMState, set_forget_bias
-from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
+from pixelrnn.layers.stepping import Step, add_windows, views
+from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 
@@ -54,3 +56,34 @@ class RowLSTMLayer(nn.Module):
             kernel=self.kernel,
         )
         return states[0]
+
+    def step(self, batch: int, width: int) -> Step:
+        """The same layer, one position at a time (see `stepping`)."""
+        return RowLSTMStep(self, batch, width)
+
+
+class RowLSTMStep:
+    """Row LSTM at one position: it remembers h and c of the previous row.
+
+    The state-to-state term of a row is one product when the row begins; from then on h and c of
+    the previous row are overwritten by those of this row.
+    """
+
+    def __init__(self, layer: RowLSTMLayer, batch: int, width: int) -> None:
+        self.gates = MaskedConvStep(layer.input_to_state, batch, width)
+        weight = layer.state.weight[0]  # (K, F, 4F)
+        taps, features, _ = weight.shape
+        self.state_to_state = weight.flatten(0, 1)[:, self.gates.order].contiguous()
+        self.hidden = layer.state.hidden[0].repeat(batch, width + taps - 1, 1)
+        cell = layer.state.cell[0].repeat(batch, width, 1)
+        groups = masks.group_slices(features, layer.input_to_state.groups)
+        hiddens = views(self.hidden[:, taps // 2 :], width, groups)
+        self.cells = cell_steps(self.gates.outputs, views(cell, width, groups), hiddens)
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """See `Step`."""
+        if column == group == 0:
+            self.gates.begin_row()
+            add_windows(self.gates.terms, self.hidden[None], self.state_to_state)
+        self.gates.take(x, column, group)
+        return self.cells[column][group].advance()

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
+from pixelrnn.layers.stepping import Step
+from pixelrnn.ops import masks
 
 
 class Stem(nn.Module):
@@ -40,3 +42,26 @@ class Stem(nn.Module):
         first_row = torch.arange(len(x), device=x.device) == 0
         seen = self.row_end(last).masked_fill(first_row[:, None, None], 0)
         return y + seen[:, None]
+
+    def step(self, batch: int, width: int) -> Step:
+        """The same layer, one position at a time (see `stepping`)."""
+        conv = MaskedConvStep(self.conv, batch, width)
+        return conv if self.row_end is None else RowEndStep(self, batch, width)
+
+
+class RowEndStep:
+    """A stem with `row_end` at one position."""
+
+    def __init__(self, stem: Stem, batch: int, width: int) -> None:
+        self.conv = MaskedConvStep(stem.conv, batch, width)
+        self.weight = stem.row_end.weight.t()  # (C, F)
+        self.pixel = self.weight.new_zeros(batch, len(self.weight))  # (B, C)
+        self.colors = self.pixel.split(masks.group_sizes(len(self.weight), stem.conv.groups), -1)
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """See `Step`."""
+        self.colors[group - 1].copy_(x)
+        y = self.conv(x, column, group)
+        if column == group == 0:  # x was the end of the row above; zeros above the first row
+            self.conv.terms.add_((self.pixel @ self.weight)[:, None])
+        return y

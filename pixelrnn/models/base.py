@@ -7,12 +7,14 @@ Axes: `B` batch, `C` colours, `H W` image, `P` parameters of one distribution.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.generation import reference
-from pixelrnn.generation.sources import Completion, Draw
+from pixelrnn.generation.chunks import BATCH_SIZE, chunks, draws
+from pixelrnn.generation.reference import OnRow
+from pixelrnn.generation.sources import Completion, Generators
 from pixelrnn.layers.run import Run, whole
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.likelihood.choice import for_levels
@@ -20,6 +22,10 @@ from pixelrnn.likelihood.choice import for_levels
 
 class PixelModel(nn.Module, ABC):
     """Base of all models. A subclass writes `compose`; likelihood and generation follow from it.
+
+    Attributes:
+        color_groups: number of colours that see each other in order; 1 if they do not. A subclass
+            sets it. Without it, or with layers that have no `step`, images are generated slowly.
 
     Args:
         image_shape: (C, H, W) of the images it takes and makes.
@@ -45,6 +51,9 @@ class PixelModel(nn.Module, ABC):
     @abstractmethod
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """The network, written once for whole images and single positions.
+
+        At a single position it runs once for each colour group, on the features of that group
+        alone (`layers.stepping`): besides `run`, only elementwise operations may stand here.
 
         Args:
             pixels: (..., C), scaled to [-1, 1].
@@ -89,31 +98,75 @@ class PixelModel(nn.Module, ABC):
         self.check_images(images)
         return self.likelihood.log_probs(self(images)).permute(2, 3, 4, 0, 1)
 
-    @torch.no_grad()
     def sample(
-        self, n: int, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        n: int,
+        generator: Generators = None,
+        temperature: float = 1.0,
+        *,
+        batch_size: int = BATCH_SIZE,
+        progress: bool = False,
     ) -> Tensor:
         """Draw n images: uint8 (n, C, H, W). Exact at temperature 1.
 
         Args:
             n: number of images, at least 1.
-            generator: source of randomness; None: torch's global one.
+            generator: of randomness: one, or a sequence of n, one for each image, which makes an
+                image independent of its batch; None: torch's global one.
             temperature: divides the log-probabilities; below 1 sharpens.
+            batch_size: images drawn together.
+            progress: show pixels per second and the time left.
 
         Raises:
-            ValueError: n below 1 or temperature not above 0.
+            ValueError: n or batch_size below 1, temperature not above 0, not n generators.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
-        return reference.generate(self, n, Draw(generator, temperature))
+        done = self.sample_chunks(
+            n, generator, temperature, batch_size=batch_size, progress=progress
+        )
+        return torch.cat(list(done))
 
-    @torch.no_grad()
+    def sample_chunks(
+        self,
+        n: int,
+        generator: Generators = None,
+        temperature: float = 1.0,
+        *,
+        batch_size: int = BATCH_SIZE,
+        progress: bool = False,
+        on_row: OnRow | None = None,
+    ) -> Iterator[Tensor]:
+        """`sample`, yielding each batch when it is finished: uint8 (b, C, H, W).
+
+        Args:
+            n: as in `sample`, like all that is not named here.
+            generator: as in `sample`.
+            temperature: as in `sample`.
+            batch_size: as in `sample`.
+            progress: as in `sample`.
+            on_row: called after each row with the images of the batch, black below that row, and
+                the row: to show a picture while it grows.
+
+        Raises:
+            ValueError: as in `sample`.
+        """
+        return chunks(
+            self,
+            n,
+            draws(n, generator, temperature),
+            batch_size=batch_size,
+            progress=progress,
+            on_row=on_row,
+        )
+
     def complete(
         self,
         images: Tensor,
         known: Tensor,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         temperature: float = 1.0,
+        *,
+        batch_size: int = BATCH_SIZE,
+        progress: bool = False,
     ) -> Tensor:
         """Keep the known pixels, draw the rest in raster order given all before them.
 
@@ -122,14 +175,46 @@ class PixelModel(nn.Module, ABC):
         Args:
             images: uint8 (B, C, H, W); unknown pixels may hold anything below `levels`.
             known: bool (H, W) or (B, H, W).
-            generator: as in `sample`.
+            generator: as in `sample`, like the rest.
             temperature: as in `sample`.
+            batch_size: as in `sample`.
+            progress: as in `sample`.
 
         Returns:
             uint8 (B, C, H, W).
 
         Raises:
-            ValueError: wrong shape, dtype or level.
+            ValueError: wrong shape, dtype or level, or as in `sample`.
+        """
+        done = self.complete_chunks(
+            images, known, generator, temperature, batch_size=batch_size, progress=progress
+        )
+        return torch.cat(list(done))
+
+    def complete_chunks(
+        self,
+        images: Tensor,
+        known: Tensor,
+        generator: Generators = None,
+        temperature: float = 1.0,
+        *,
+        batch_size: int = BATCH_SIZE,
+        progress: bool = False,
+        on_row: OnRow | None = None,
+    ) -> Iterator[Tensor]:
+        """`complete`, yielding each batch when it is finished: uint8 (b, C, H, W).
+
+        Args:
+            images: as in `complete`.
+            known: as in `complete`.
+            generator: as in `sample`.
+            temperature: as in `sample`.
+            batch_size: as in `sample`.
+            progress: as in `sample`.
+            on_row: as in `sample_chunks`.
+
+        Raises:
+            ValueError: as in `complete`.
         """
         self.check_images(images)
         shape = (len(images), *self.image_shape[1:])
@@ -138,8 +223,16 @@ class PixelModel(nn.Module, ABC):
                 f"known must be bool of shape {shape[1:]} or {shape}, "
                 f"got {known.dtype} {tuple(known.shape)}"
             )
-        source = Completion(images, known.expand(shape), Draw(generator, temperature))
-        return reference.generate(self, len(images), source)
+        known = known.expand(shape)
+        draw = draws(len(images), generator, temperature)
+        return chunks(
+            self,
+            len(images),
+            lambda part: Completion(images[part], known[part], draw(part)),
+            batch_size=batch_size,
+            progress=progress,
+            on_row=on_row,
+        )
 
     def check_images(self, images: Tensor) -> None:
         """Refuse images that the model cannot take.

@@ -1,0 +1,176 @@
+"""Sampling: incremental against the oracle, cost against image height, arithmetic, same images.
+
+    python -m benchmarks.sampling [--quick]
+
+The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
+multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
+oracle takes one or all of torch's threads, whichever was faster in that turn; the incremental walk
+takes as many as `generation.threads` gives it. Turns of both are interleaved in one process.
+"""
+
+import contextlib
+import itertools
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import report
+from pixelrnn.generation import raster, reference, threads
+from pixelrnn.generation.sources import Draw, Position
+from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models.base import PixelModel
+
+MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
+WIDTH = 32
+HEIGHTS = (16, 32, 64)
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured; by default the paper's sizes, with 12 layers for the PixelCNN too."""
+
+    hidden: int = 128
+    layers: int = 12
+    batch: int = 16
+    turns: int = 3
+    oracle: int = 2  # sub-pixels timed in each turn
+    images: int = 64  # drawn by both
+
+
+QUICK = Sizes(hidden=16, layers=2, batch=4, turns=1, oracle=2, images=4)
+
+
+class Enough(Exception):
+    """The oracle has done what is timed of it."""
+
+
+def seeded() -> Draw:
+    return Draw(torch.Generator().manual_seed(0))
+
+
+def make(kind: type[PixelModel], height: int, sizes: Sizes) -> PixelModel:
+    torch.manual_seed(0)
+    return kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers).eval()
+
+
+def oracle_seconds(model: PixelModel, sizes: Sizes) -> float:
+    """Of one sub-pixel of a batch: the median of those timed, on one or all threads."""
+    draw = seeded()
+
+    def timed(log_probs: torch.Tensor, position: Position) -> torch.Tensor:
+        symbols = draw(log_probs, position)
+        ends.append(time.perf_counter())
+        if len(ends) > sizes.oracle:
+            raise Enough
+        return symbols
+
+    medians = []
+    for count in {1, torch.get_num_threads()}:
+        with threads.limited(count), contextlib.suppress(Enough):
+            ends = [time.perf_counter()]
+            reference.generate(model, sizes.batch, timed)
+        medians.append(statistics.median(b - a for a, b in itertools.pairwise(ends)))
+    return min(medians)
+
+
+def walk_seconds(model: PixelModel, sizes: Sizes) -> tuple[float, float]:
+    """Of a whole batch of images, and of one of its pixels: the median over rows but the first."""
+    ends = [time.perf_counter()]
+    raster.generate(
+        model, sizes.batch, seeded(), on_row=lambda *_: ends.append(time.perf_counter())
+    )
+    rows = [after - before for before, after in itertools.pairwise(ends[1:])]
+    return ends[-1] - ends[0], statistics.median(rows) / WIDTH
+
+
+def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    model = make(kind, WIDTH, sizes)
+    symbols = 3 * WIDTH * WIDTH
+    reference.generate(make(kind, 1, sizes), 1, seeded())  # warms up
+    oracle, walk = [], []
+    for _ in range(sizes.turns):
+        oracle.append(symbols * oracle_seconds(model, sizes))
+        walk.append(walk_seconds(model, sizes)[0])
+    timed = f"{sizes.oracle} sub-pixels timed, times {symbols // sizes.oracle}"
+    count = threads.sensible(model, sizes.batch)
+    return [
+        {"what": f"oracle, s ({timed})", "value": report.Spread.of(oracle)},
+        {"what": f"incremental, s ({count} threads)", "value": report.Spread.of(walk)},
+        {"what": "oracle / incremental", "value": report.ratios(oracle, walk), "target": ">= 1000"},
+    ]
+
+
+def by_height(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    models = {height: make(kind, height, sizes) for height in HEIGHTS}
+    seconds: dict[int, list[float]] = {height: [] for height in HEIGHTS}
+    for turn in range(sizes.turns):
+        for height in HEIGHTS[:: 1 - 2 * (turn % 2)]:  # to and fro, against drift
+            seconds[height].append(walk_seconds(models[height], sizes)[1])
+    rows: Rows = [
+        {
+            "what": f"a pixel at height {height}, ms",
+            "value": report.ratios([1e3] * sizes.turns, [1 / s for s in seconds[height]]),
+        }
+        for height in HEIGHTS
+    ]
+    for height in (HEIGHTS[0], HEIGHTS[-1]):
+        ratio = report.ratios(seconds[height], seconds[WIDTH])
+        what = f"a pixel at height {height} / {WIDTH}"
+        rows.append({"what": what, "value": ratio, "target": "0.9 to 1.1"})
+    return rows
+
+
+def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
+    """Of `addmm_`, which torch's counter leaves out."""
+    return 2 * a[0] * a[1] * b[1]
+
+
+def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    """All products of 8 rows, masked ones at their full size, by torch's own counter."""
+    model = make(kind, 8, sizes)
+    images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)
+    mapping = {torch.ops.aten.addmm_: in_place_flops}
+    totals = []
+    for run in (lambda: raster.generate(model, 1, seeded()), lambda: model(images)):
+        with FlopCounterMode(display=False, custom_mapping=mapping) as counter, torch.no_grad():
+            run()
+        totals.append(counter.get_total_flops())
+    what = "arithmetic / one forward pass"
+    return [{"what": what, "value": totals[0] / totals[1], "target": "<= 2"}]
+
+
+def same_images(kind: type[PixelModel], sizes: Sizes) -> Rows:
+    """A difference needs a uniform within rounding of a step of the cumulative distribution."""
+    torch.manual_seed(0)
+    model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval()
+    with threads.limited(1):
+        walk = raster.generate(model, sizes.images, seeded())
+        oracle = reference.generate(model, sizes.images, seeded())
+    same = int((walk == oracle).flatten(1).all(1).sum())
+    what = f"same images as the oracle, of {sizes.images} (8x8x3, h=32, 2 layers)"
+    return [{"what": what, "value": same}]
+
+
+def main() -> None:
+    options = report.parser(__doc__.splitlines()[0], "sampling").parse_args()
+    sizes = QUICK if options.quick else Sizes()
+    rows = [
+        {"model": kind.__name__, **row}
+        for kind in MODELS
+        for measure in (against_oracle, by_height, arithmetic, same_images)
+        for row in measure(kind, sizes)
+    ]
+    title = (
+        f"Sampling {sizes.batch} images of {WIDTH}x{WIDTH}x3, float32, "
+        f"h={sizes.hidden}, {sizes.layers} layers"
+    )
+    report.finish(title, rows, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The incremental walk against the oracle: same conditionals, same images, for every setting."""
+
+import logging
+from functools import partial
+
+import pytest
+import torch
+from helpers import CATALOGUE, Case, name_of, randomise
+from torch import nn
+
+from pixelrnn.generation import raster, reference, threads
+from pixelrnn.generation.sources import Completion, Draw
+from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.row_lstm import RowLSTMLayer
+from pixelrnn.layers.stem import Stem
+from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models.base import PixelModel
+
+SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
+THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
+EMPTY_GROUPS = Case("diagonal_bilstm-narrow", partial(DiagonalBiLSTM, hidden=1, layers=2))
+
+
+class Recorded:
+    """A source that keeps what it was asked."""
+
+    def __init__(self, source):
+        self.source = source
+        self.log_probs = []
+        self.positions = []
+
+    def __call__(self, log_probs, position):
+        self.log_probs.append(log_probs.clone())
+        self.positions.append(position)
+        return self.source(log_probs, position)
+
+
+def draw(seed=1):
+    return Draw(torch.Generator().manual_seed(seed))
+
+
+def largest_difference(model, n=2):
+    """Of the walk's log-probabilities from the whole forward's on the images that it drew."""
+    source = Recorded(draw())
+    images = raster.generate(model, n, source)
+    whole = model.conditionals(images).detach()  # (B, C, levels, H, W)
+    return max(
+        (seen - whole[:, position.color, :, position.row, position.column]).abs().max().item()
+        for seen, position in zip(source.log_probs, source.positions, strict=True)
+    )
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("case", [*CATALOGUE, EMPTY_GROUPS], ids=name_of)
+def test_conditionals_are_those_of_the_whole_forward(case, shape, levels):
+    assert largest_difference(case(shape, levels)) < 1e-10
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+def test_same_uniforms_same_images(case, n):
+    model = case((3, 3, 4), 5)
+    expected = reference.generate(model, n, draw())
+    assert torch.equal(raster.generate(model, n, draw()), expected)
+
+
+@pytest.mark.parametrize("case", THREE, ids=name_of)
+def test_float32_draws_the_same_images_but_for_ties(case):
+    model = case((3, 4, 4), 8, dtype=torch.float32)
+    expected = reference.generate(model, 200, draw())
+    same = (raster.generate(model, 200, draw()) == expected).flatten(1).all(1)
+    assert same.sum() >= 198  # a uniform within 1e-7 of a step of the distribution may fall over
+
+
+@pytest.mark.parametrize("case", THREE, ids=name_of)
+def test_float32_conditionals(case):
+    model = case((3, 4, 4), 8, dtype=torch.float32)
+    assert 0 < largest_difference(model) < 1e-4
+
+
+@pytest.mark.parametrize("case", THREE, ids=name_of)
+def test_completion_keeps_what_is_known_and_is_the_oracles(case):
+    model = case((3, 4, 3), 5)
+    images = torch.randint(5, (2, 3, 4, 3), dtype=torch.uint8)
+    known = torch.rand(2, 4, 3) < 0.5
+    completed = raster.generate(model, 2, Completion(images, known, draw()))
+    assert torch.equal(completed, reference.generate(model, 2, Completion(images, known, draw())))
+    kept = known[:, None].expand(-1, 3, -1, -1)
+    assert torch.equal(completed[kept], images[kept])
+    assert not torch.equal(completed, images)
+
+
+def scale(container, key):
+    if isinstance(container[key], list):
+        container[key] = [value * 1.01 for value in container[key]]
+    else:
+        container[key] = container[key] * 1.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "path"),
+    [
+        (PixelCNN, Stem, "weights"),
+        (PixelCNN, Stem, "above"),
+        (PixelCNN, MaskedConv2d, "weights"),
+        (PixelCNN, MaskedConv2d, "bias"),
+        (RowLSTM, RowLSTMLayer, "gates.weights"),
+        (RowLSTM, RowLSTMLayer, "state_to_state"),
+        (DiagonalBiLSTM, Stem, "weight"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "gates.weights"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "above"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "left"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "first_cell"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "right.weight"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "right.above"),
+        (DiagonalBiLSTM, DiagonalBiLSTMLayer, "right.right"),
+    ],
+    ids=str,
+)
+def test_an_error_of_one_percent_shows(kind, layer, path, monkeypatch):
+    settings = {"full_context": True} if kind is DiagonalBiLSTM else {}
+    model = kind((3, 4, 4), 5, hidden=4, layers=2, first_kernel_size=3, **settings).double()
+    randomise(model)
+    assert largest_difference(model) < 1e-10
+    original = layer.step
+
+    def planted(self, batch, width):
+        step = owner = original(self, batch, width)
+        *parents, name = path.split(".")
+        for parent in parents:
+            owner = getattr(owner, parent)
+        scale(vars(owner), name)
+        return step
+
+    monkeypatch.setattr(layer, "step", planted)
+    assert largest_difference(model) > 1e-6
+
+
+@pytest.mark.parametrize("case", THREE, ids=name_of)
+def test_nothing_is_left_behind(case):
+    model = case((3, 3, 3), 5)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    attributes = [set(vars(module)) for module in model.modules()]
+    count = torch.get_num_threads()
+    images = raster.generate(model, 2, draw(), num_threads=count + 1)
+    assert torch.get_num_threads() == count
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    assert not images.is_inference()
+    assert [set(vars(module)) for module in model.modules()] == attributes
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(weight.grad is None for weight in model.parameters())
+    model.log_prob(images).sum().backward()
+
+
+def test_threads_are_restored_after_an_interrupt():
+    model = PixelCNN((1, 2, 2), levels=2, hidden=2)
+    count = torch.get_num_threads()
+
+    def interrupt(log_probs, position):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        raster.generate(model, 1, interrupt, num_threads=count + 1)
+    assert torch.get_num_threads() == count
+    assert torch.is_grad_enabled()
+
+
+def test_threads_by_size():
+    with threads.limited(2):
+        assert threads.sensible(PixelCNN((1, 4, 4), levels=2, hidden=4), 16) == 1
+        assert threads.sensible(PixelCNN((3, 4, 4), hidden=64), 64) == 2
+
+
+class Twice(PixelModel):
+    """One layer used at two depths: each use has a memory of its own."""
+
+    def __init__(self, layer, groups):
+        super().__init__((3, 3, 3), 2, None)
+        self.color_groups = groups
+        self.stem = Stem(3, 6, 3, groups)
+        self.layer = layer
+        self.head = MaskedConv2d("B", 6, 3, (1, 1), groups)
+
+    def compose(self, pixels, run):
+        x = run(self.stem, pixels)
+        return run(self.head, run(self.layer, run(self.layer, x)))
+
+
+def test_a_layer_used_twice():
+    model = Twice(MaskedConv2d("B", 6, 6, (3, 3), 3), 3).double()
+    assert largest_difference(model) < 1e-10
+
+
+class WholeOnly(nn.Linear):
+    """A layer of somebody else, with no step."""
+
+
+def test_without_steps_the_oracle_draws(caplog):
+    model = Twice(WholeOnly(6, 6), 1).double()
+    expected = reference.generate(model, 2, draw())
+    with caplog.at_level(logging.WARNING):
+        assert torch.equal(raster.generate(model, 2, draw()), expected)
+    assert "WholeOnly has no 'step'" in caplog.text
+
+
+def test_without_color_groups_the_oracle_draws(caplog):
+    model = Twice(MaskedConv2d("B", 6, 6, (3, 3), 3), 3).double()
+    expected = reference.generate(model, 2, draw())
+    del model.color_groups
+    assert torch.equal(raster.generate(model, 2, draw()), expected)
+    assert "Twice has no 'color_groups'" in caplog.text

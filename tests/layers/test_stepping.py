@@ -1,0 +1,64 @@
+"""Each layer, position by position, is the layer on the whole map."""
+
+import pytest
+import torch
+
+from pixelrnn.generation import threads
+from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.row_lstm import RowLSTMLayer
+from pixelrnn.layers.stem import Stem
+from pixelrnn.ops import masks
+
+STATE = {"forget_bias": 0.5, "learned_initial_state": True, "kernel": "reference"}
+LAYERS = {
+    "1x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g),
+    "1x1 of 4 blocks": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, blocks=4),
+    "3x3": lambda f, g: MaskedConv2d("B", f, 2 * f, (3, 3), g),
+    "5x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (5, 1), g),
+    "1x5": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 5), g),
+    "A 3x5": lambda f, g: MaskedConv2d("A", f, 2 * f, (3, 5), g),
+    "A 1x1": lambda f, g: MaskedConv2d("A", f, 2 * f, (1, 1), g),
+    "stem": lambda f, g: Stem(f, 2 * f, 3, g),
+    "stem, row end": lambda f, g: Stem(f, 2 * f, 1, g, row_end=True),
+    "row LSTM": lambda f, g: RowLSTMLayer(f, 2 * f, 3, g, **STATE),
+    "row LSTM 5": lambda f, g: RowLSTMLayer(f, 2 * f, 5, g, **STATE),
+    "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, **STATE),
+}
+
+
+def walk(layer, x, groups, shifted):
+    """(H, W, B, in) -> (H, W, B, out), by steps."""
+    height, width, batch, features = x.shape
+    slices = masks.group_slices(features, groups)
+    step = layer.step(batch, width)
+    rows, before = [], torch.zeros_like(x[0, 0, :, slices[-1]])
+    for r in range(height):
+        pixels = []
+        for c in range(width):
+            outputs = []
+            for group, members in enumerate(slices):
+                now = x[r, c, :, members]
+                outputs.append(step(before if shifted else now, c, group).clone())
+                before = now
+            pixels.append(torch.cat(outputs, dim=-1))
+        rows.append(torch.stack(pixels))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (4, 1), (1, 4), (1, 1)])
+@pytest.mark.parametrize(("features", "groups"), [(4, 3), (3, 3), (1, 1), (2, 3), (4, 1)])
+@pytest.mark.parametrize("name", LAYERS)
+def test_steps_are_the_layer(name, features, groups, size):
+    torch.manual_seed(0)
+    layer = LAYERS[name](features, groups).double()
+    with torch.no_grad(), threads.limited(1):
+        for weight in layer.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+        x = torch.randn(*size, 2, features, dtype=torch.float64)
+        expected = layer(x)
+        blocks = getattr(layer, "blocks", 1)
+        order = masks.group_index(expected.shape[-1] // blocks, groups, blocks)
+        expected = expected[..., order.argsort(stable=True)]  # colour first, then block
+        got = walk(layer, x, groups, shifted=name.startswith(("A", "stem")))
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
