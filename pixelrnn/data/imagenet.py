@@ -75,8 +75,10 @@ class DownsampledImageNet(StoredDataModule):
 
     def build(self, builder: Builder) -> None:
         """See `StoredDataModule.build`."""
-        for part, files in self.source.files.items():
-            paths = [self._raw(file) for file in files]
+        raw = {
+            part: [self._raw(file) for file in files] for part, files in self.source.files.items()
+        }
+        for part, paths in raw.items():
             with builder.part(part) as out:
                 try:
                     if paths[0].suffix == ".tar":

@@ -77,8 +77,11 @@ class MNIST(StoredDataModule):
     def build(self, builder: Builder) -> None:
         """See `StoredDataModule.build`."""
         read = read_amat if self.binarize == "static" else read_idx
-        for part, files in self.source.files.items():
-            path = raw_file(self.source, files[0], self.root)
+        raw = {
+            part: raw_file(self.source, files[0], self.root)
+            for part, files in self.source.files.items()
+        }
+        for part, path in raw.items():
             with builder.part(part) as out:
                 out.write(read(path, self.source.parts[part]))
 

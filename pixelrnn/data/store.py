@@ -74,7 +74,6 @@ class Store:
         with explained(self.folder), self._locked():
             if self.ready() and not again:
                 return
-            self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             if again:  # what is replaced was found damaged: it no longer counts as prepared
                 (self.folder / "meta.json").unlink(missing_ok=True)
@@ -191,6 +190,7 @@ class Builder:
         """
         shape = self.store.parts[name]
         path = self.folder / f"{name}.npy"
+        self.folder.mkdir(parents=True, exist_ok=True)
         require_space(self.folder, int(np.prod(shape)))
         with replacing(path) as file:
             writer = PartWriter(file, shape, self.folder, f"{self.store.name} {name}")

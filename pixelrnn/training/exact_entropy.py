@@ -103,7 +103,7 @@ class EntropyGap(Callback):
             variance = max(squares / count - mean**2, 0.0) * count / max(count - 1, 1)
             metrics[f"{stage}/{name}"] = mean
             metrics[f"{stage}/{name}_stderr"] = math.sqrt(variance / count)
-        module.log_dict(metrics, rank_zero_only=False)
+        module.log_dict(metrics, sync_dist=True)
         if metrics[f"{stage}/gap"] < -_SUSPICIOUS * metrics[f"{stage}/gap_stderr"]:
             log.warning(
                 "%s/gap=%.3f nats is more than %d standard errors below zero: does the model see "
