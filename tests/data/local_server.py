@@ -1,5 +1,6 @@
 """An HTTP server on loopback that behaves well or badly, as the first part of the path says."""
 
+import contextlib
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,10 +11,9 @@ class _Handler(BaseHTTPRequestHandler):
         way, name = self.path.lstrip("/").split("/", 1)
         body = self.server.files[name]
         self.server.requests.append((way, name))
-        try:
+        # some of these the client leaves, as it should
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, way)(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client has left, as it should from some of these
         self.close_connection = True
 
     def head(self, length, status=200, kind="application/octet-stream"):
