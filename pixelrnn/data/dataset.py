@@ -104,11 +104,11 @@ class RandomDraws(Dataset[Tensor]):
     def __getitem__(self, batch: Batch) -> Tensor:
         """uint8 (b, C, H, W), values 0 and 1."""
         # one stream per image: a draw does not depend on the company it comes in
-        drawn = [
-            draw(self.images[index], np.random.default_rng([self.seed, batch.epoch, 2, index]))
-            for index in batch.indices
-        ]
-        return torch.from_numpy(np.stack(drawn))
+        drawn = np.empty((len(batch.indices), *self.images.shape[1:]), np.uint8)
+        for row, index in enumerate(batch.indices):
+            random = np.random.default_rng([self.seed, batch.epoch, 2, index])
+            drawn[row] = draw(self.images[index], random)
+        return torch.from_numpy(drawn)
 
 
 def draw(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
