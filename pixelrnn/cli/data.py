@@ -2,19 +2,22 @@
 
 import difflib
 import os
-import sys
 from pathlib import Path
 
+import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.catalogue import ALIASES, CATALOGUE, state
-from pixelrnn.data.pictures import save_grid
+from pixelrnn.data.files import explained
 from pixelrnn.data.store import digest
 from pixelrnn.data.stored import StoredDataModule
 from pixelrnn.data.synthetic import SyntheticDataModule
-from pixelrnn.errors import ConfigError, DataError, PixelRNNError
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.files import replacing
+from pixelrnn.generation import pictures
 
 USAGE = """usage: pixelrnn data [NAME] [paths.data=FOLDER]
 
@@ -25,17 +28,12 @@ FOLDER defaults to $PIXELRNN_DATA, else data."""
 _SHOWN = 64
 
 
-def main(argv: list[str]) -> int:
-    """Run the verb; the exit code is 2 if something is wrong with arguments or data."""
+def main(argv: list[str]) -> None:
+    """Entry of the verb."""
     if {"-h", "--help"} & set(argv):
         print(USAGE)
-        return 0
-    try:
-        data(*parse(argv))
-    except PixelRNNError as error:
-        print(f"pixelrnn data: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return
+    data(*parse(argv))
 
 
 def parse(argv: list[str]) -> tuple[str | None, Path]:
@@ -75,7 +73,9 @@ def data(name: str | None, root: Path, console: Console | None = None) -> None:
     module.setup()
     console.print(description(module))
     picture = root / f"{module.dataset_id}.png"
-    save_grid(module.images("train")[:_SHOWN], module.levels, picture)
+    images = torch.from_numpy(np.array(module.images("train")[:_SHOWN]))
+    with explained(picture), replacing(picture, "wb") as file:
+        pictures.grid(images, module.levels).save(file, format="png")
     console.print(f"{_SHOWN} training images: {picture}", soft_wrap=True)
 
 

@@ -1,40 +1,19 @@
-"""Files that are never half there: written aside, synced, renamed; and leftovers swept away."""
+"""The disc: leftovers swept away, room made sure of, refusals explained."""
 
 import contextlib
 import errno
 import os
-import secrets
+import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
+from pixelrnn import files
 from pixelrnn.errors import DataError
 
+_UNFINISHED = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp")
 _FOREIGN_AGE = 24 * 3600  # seconds until another machine's unfinished file counts as abandoned
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is whole and on the disc."""
-    unfinished = unfinished_name(path)
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-        sync_folder(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def unfinished_name(path: Path) -> Path:
-    """A name beside `path` that no other process uses: .<name>.<host>.<pid>.<random>.tmp."""
-    host = socket.gethostname().replace(".", "-")
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def sweep(folder: Path, name: str = "*") -> None:
@@ -45,24 +24,16 @@ def sweep(folder: Path, name: str = "*") -> None:
         name: of the finished file; all by default.
     """
     for path in folder.glob(f".{name}.*.tmp"):
-        host, pid = path.name.split(".")[-4:-2]
+        match = _UNFINISHED.fullmatch(path.name)
+        if match is None:
+            continue
         with contextlib.suppress(OSError):
-            if host == socket.gethostname().replace(".", "-"):
-                abandoned = not (pid.isdigit() and _alive(int(pid)))
+            if match["host"] == files.host():
+                abandoned = not _alive(int(match["pid"]))
             else:
                 abandoned = time.time() - path.stat().st_mtime > _FOREIGN_AGE
             if abandoned:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Put renames in this folder on the disc, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -22,8 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock
 
-from pixelrnn.data.files import explained, replacing, require_space, sweep
+from pixelrnn.data.files import explained, require_space, sweep
 from pixelrnn.errors import DataError
+from pixelrnn.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Builder:
         path = self.folder / f"{name}.npy"
         self.folder.mkdir(parents=True, exist_ok=True)
         require_space(self.folder, int(np.prod(shape)))
-        with replacing(path) as file:
+        with replacing(path, "wb") as file:
             writer = PartWriter(file, shape, self.folder, f"{self.store.name} {name}")
             yield writer
             writer.check_count()
@@ -205,7 +206,7 @@ class Builder:
             raise DataError(f"{self.store.name}: the conversion left out {sorted(missing)}")
         meta = {"recipe": self.store.recipe(), "parts": self._written}
         with replacing(self.folder / "meta.json") as file:
-            file.write((json.dumps(meta, indent=1) + "\n").encode())
+            file.write(json.dumps(meta, indent=1) + "\n")
 
 
 class PartWriter:

@@ -2,7 +2,8 @@
 
     gap     mean of -log p_model(x) - entropy               its sampling error is that of the NLL
     regret  mean of log p_true(x) - log p_model(x)          estimates the same, KL(true || model),
-                                                            with far less noise
+                                                            with less noise, the less
+                                                            the better the model
 Both in nats per image. Neither can be negative but for sampling error; a gap that is means that the
 model sees what it should predict.
 """
@@ -16,20 +17,27 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from pixelrnn.data.base import PixelDataModule
+
 log = logging.getLogger(__name__)
 
 _SUSPICIOUS = 5  # standard errors below the entropy
 
 
 class EntropyGap(Callback):
-    """Logs `{val,test}/gap` and `{val,test}/regret`, each with `_stderr`.
+    """Logs `{split}/gap` and `{split}/regret`, each with `_stderr`.
 
     Does nothing on data without `exact_log_prob`, so it may always be there. The LightningModule
     has a `model` with `log_prob`; if its step returns a mapping with a "log_prob" of shape (B,),
-    that one is used and nothing is computed twice.
+    that one is used and nothing is computed twice. If it has a `split`, a test pass logs under that
+    name.
+
+    Args:
+        data: whose images are evaluated; None: those of the trainer's data module.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data: PixelDataModule | None = None) -> None:
+        self.data = data
         self._sums: Tensor | None = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -70,11 +78,11 @@ class EntropyGap(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the pass."""
-        self._log("test", trainer, pl_module)
+        self._log(getattr(pl_module, "split", "test"), trainer, pl_module)
 
     @torch.no_grad()
     def _add(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Tensor) -> None:
-        data = trainer.datamodule
+        data = self.data or trainer.datamodule
         if not hasattr(data, "exact_log_prob"):
             return
         if isinstance(outputs, Mapping) and "log_prob" in outputs:
@@ -89,7 +97,7 @@ class EntropyGap(Callback):
         self._sums = sums if self._sums is None else self._sums + sums
 
     def _log(self, stage: str, trainer: Trainer, module: LightningModule) -> None:
-        if not hasattr(trainer.datamodule, "exact_log_prob"):
+        if not hasattr(self.data or trainer.datamodule, "exact_log_prob"):
             return
         # a process that had no image of the pass still takes part in the sum
         sums = self._sums if self._sums is not None else torch.zeros(5, dtype=torch.float64)
