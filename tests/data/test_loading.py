@@ -1,17 +1,21 @@
 """How images leave: in keyed order, the same with any number of workers, never by pickling maps."""
 
 import pickle
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import stored_sets
 import torch
+from pytorch_lightning import Trainer
 
 from pixelrnn.data import CIFAR10, Digits
 from pixelrnn.data.dataset import Images, RandomDraws
 from pixelrnn.data.order import Batch
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.models import PixelCNN
+from pixelrnn.training.module import PixelModule
 
 
 @pytest.fixture
@@ -154,3 +158,24 @@ def test_on_device_and_workers_exclude_each_other():
 def test_digits_carry_their_variant():
     assert Digits().dataset_id == "digits"
     assert Digits(binary=True).dataset_id == "digits_binary"
+
+
+def test_training_runs_without_validation_images(tmp_path):
+    data, _ = stored_sets.cifar10(tmp_path, val_size=0)
+    module = PixelModule(
+        PixelCNN(data.image_shape, data.levels, hidden=3, layers=1, head_width=4),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e-3),
+    )
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=1.0 if "val" in data.splits else 0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **quiet,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, data)
+    assert trainer.global_step == len(data.train_dataloader())
