@@ -226,7 +226,7 @@ def finish(rows: list[dict[str, Any]], out: Path) -> None:
     for row in rows:
         values = (row.get(column, "") for column in columns)
         table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in values))
-    Console().print(table)
+    Console(width=150).print(table)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
 
