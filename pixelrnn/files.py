@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +21,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         mode: "w" (UTF-8, no newline translation) or "wb".
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = unfinished_name(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with open(temporary, mode, **text) as file:
@@ -29,11 +31,22 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
+def unfinished_name(path: Path) -> Path:
+    """A name beside `path` that no other process uses: .<name>.<host>.<pid>.<random>.tmp."""
+    return path.with_name(f".{path.name}.{host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def host() -> str:
+    """The name of this machine, without dots."""
+    return socket.gethostname().replace(".", "-")
+
+
+def sync_folder(folder: Path) -> None:
+    """Put renames in this folder on the disc, where the system can."""
+    with contextlib.suppress(OSError):  # some network file systems refuse
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

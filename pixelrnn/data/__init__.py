@@ -1,5 +1,11 @@
 """Images: LightningDataModules that know no model."""
 
 from pixelrnn.data.base import PixelDataModule as PixelDataModule
+from pixelrnn.data.cifar10 import CIFAR10 as CIFAR10
 from pixelrnn.data.digits import Digits as Digits
+from pixelrnn.data.imagenet import DownsampledImageNet as DownsampledImageNet
+from pixelrnn.data.ising import Ising as Ising
+from pixelrnn.data.mesh import BlindSpotMesh as BlindSpotMesh
+from pixelrnn.data.mesh import Mesh as Mesh
+from pixelrnn.data.mnist import MNIST as MNIST
 from pixelrnn.data.patches import Patches as Patches

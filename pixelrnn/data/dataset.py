@@ -3,6 +3,8 @@
 Axes: `N` images, `b` images of a batch, `C` colours, `H W` image.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,9 @@ from pixelrnn.data.order import Batch
 
 class Images(Dataset[Tensor]):
     """Images as they lie in an array, in memory or memory-mapped.
+
+    A loader process that is spawned gets the path of a memory map and opens it itself: pickling
+    the map would copy the whole file.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -27,7 +32,88 @@ class Images(Dataset[Tensor]):
 
     def __getitem__(self, batch: Batch) -> Tensor:
         """uint8 (b, C, H, W), a copy."""
-        return torch.from_numpy(self.images[batch.indices])
+        if not isinstance(self.images, np.memmap):
+            return torch.from_numpy(self.images[batch.indices])
+        # a cold disc likes to be read front to back
+        order = np.argsort(batch.indices)
+        images = np.empty((len(order), *self.images.shape[1:]), np.uint8)
+        images[order] = self.images[batch.indices[order]]
+        return torch.from_numpy(images)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The array, or where it is mapped from."""
+        if not isinstance(self.images, np.memmap):
+            return {"images": self.images}
+        return {"path": self.images.filename, "rows": _rows(self.images)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open what `__getstate__` names."""
+        if "images" in state:
+            self.images = state["images"]
+        else:
+            self.images = np.load(state["path"], mmap_mode="r")[slice(*state["rows"])]
+
+
+def _rows(images: np.memmap) -> tuple[int, int]:
+    """First and last row of a contiguous slice of a memory map, within the whole map."""
+    whole = images
+    while isinstance(whole.base, np.memmap):
+        whole = whole.base
+    start = (images.ctypes.data - whole.ctypes.data) // whole.strides[0]
+    return start, start + len(images)
+
+
+class DeviceImages(Dataset[Tensor]):
+    """Images that lie on a device whole: batches are gathered there, nothing is transferred.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        device: where to keep them.
+    """
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        self.images = torch.from_numpy(np.array(images)).to(device)
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.images)
+
+    def __getitem__(self, batch: Batch) -> Tensor:
+        """uint8 (b, C, H, W) on the device, a copy."""
+        return self.images[torch.from_numpy(batch.indices).to(self.images.device)]
+
+
+class RandomDraws(Dataset[Tensor]):
+    """Binary images drawn anew for each presentation, keyed by (seed, epoch, index).
+
+    A pixel of level g is 1 with probability g / 255, exactly.
+
+    Args:
+        images: uint8 (N, C, H, W), 256 levels.
+        seed: of the draws.
+    """
+
+    def __init__(self, images: np.ndarray, seed: int) -> None:
+        self.images = images
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.images)
+
+    def __getitem__(self, batch: Batch) -> Tensor:
+        """uint8 (b, C, H, W), values 0 and 1."""
+        # one stream per image: a draw does not depend on the company it comes in
+        drawn = np.empty((len(batch.indices), *self.images.shape[1:]), np.uint8)
+        for row, index in enumerate(batch.indices):
+            random = np.random.default_rng([self.seed, batch.epoch, 2, index])
+            drawn[row] = draw(self.images[index], random)
+        return torch.from_numpy(drawn)
+
+
+def draw(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Bernoulli draws with probabilities images / 255: uint8 of the same shape, 0 and 1."""
+    return (random.integers(255, size=images.shape, dtype=np.uint8) < images).astype(np.uint8)
 
 
 class RandomCrops(Dataset[Tensor]):

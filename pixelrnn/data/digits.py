@@ -44,6 +44,7 @@ class Digits(PixelDataModule):
             eval_batch_size=eval_batch_size,
             num_workers=num_workers,
             seed=seed,
+            dataset_id="digits_binary" if binary else "digits",
         )
         self.binary = binary
 

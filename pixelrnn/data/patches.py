@@ -52,6 +52,7 @@ class Patches(PixelDataModule):
             eval_batch_size=eval_batch_size,
             num_workers=num_workers,
             seed=seed,
+            dataset_id=f"patches{size}",
         )
         self.size = size
         self.crops_per_epoch = crops_per_epoch

@@ -1,0 +1,183 @@
+"""Raw files: found on disc or fetched, and never handed on before length and SHA-256 agree."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pooch
+from tqdm import tqdm
+
+from pixelrnn.data.files import explained, require_space, sweep
+from pixelrnn.data.sources import RawFile, Source
+from pixelrnn.errors import DataError
+from pixelrnn.files import sync_folder, unfinished_name
+
+TIMEOUT = 30.0
+"""Seconds in which a server has to answer, and then to send some more."""
+
+_ROUNDS = 2  # over all mirrors; what failed for good in the first is left out of the second
+_BLOCK = 1 << 22
+
+
+def raw_file(
+    source: Source, file: RawFile, root: Path, vouch: Callable[[Path], bool] | None = None
+) -> Path:
+    """The path of a verified raw file; it is fetched if it is not there.
+
+    A damaged file that can be fetched is replaced, once its successor is whole; one that was put
+    there by hand is left alone.
+
+    Args:
+        source: the set it belongs to.
+        file: which one.
+        root: folder of all data.
+        vouch: may accept a file of another length or checksum by what it holds.
+
+    Raises:
+        DataError: it is neither there nor to be had, or it is damaged.
+    """
+    path = root / "raw" / file.name
+    with explained(path):
+        fault = _fault(path, file) if path.exists() else "is missing"
+        if fault and path.exists() and vouch and vouch(path):
+            fault = None
+        if fault is None:
+            return path
+        if not file.urls:
+            raise DataError(f"{path} {fault}. {_by_hand(source, path)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
+        require_space(path.parent, file.bytes)
+        return _fetch(file, path, fault)
+
+
+def _fault(path: Path, file: RawFile) -> str | None:
+    """What is wrong with a file, or None."""
+    size = path.stat().st_size
+    if size != file.bytes:
+        hint = " (cut short?)" if size < file.bytes else ""
+        return f"is damaged: expected {file.bytes:,} bytes, found {size:,}{hint}"
+    found = checksum(path, "sha256")
+    if found != file.sha256:
+        return f"is damaged: expected SHA-256 {file.sha256}, found {found}"
+    return None
+
+
+def checksum(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file, with a progress bar if it is large."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open(path, "rb") as stream, progress(path.stat().st_size, f"check {path.name}") as bar:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            bar.update(len(block))
+    return digest.hexdigest()
+
+
+def progress(total: int, title: str, unit: str = "B") -> tqdm:
+    """A bar with the time left, on terminals only; it stays away from what is done at once."""
+    scaled = unit == "B"
+    return tqdm(total=total, desc=title, unit=unit, unit_scale=scaled, disable=None, delay=1)
+
+
+def _fetch(file: RawFile, path: Path, fault: str) -> Path:
+    """Try the mirrors in order; the file gets its name when it is whole and on the disc."""
+    pooch.get_logger().setLevel("WARNING")
+    folder = unfinished_name(path)
+    failures: dict[str, str] = {}
+    final: set[str] = set()
+    try:
+        folder.mkdir()
+        for url in file.urls * _ROUNDS:
+            if url in final:
+                continue
+            try:
+                fetched = pooch.retrieve(
+                    url, f"sha256:{file.sha256}", file.name, folder, downloader=_Downloader(file)
+                )
+            except _WrongContentError as error:
+                failures[url] = str(error)
+                final.add(url)
+            except ValueError:  # pooch: another checksum
+                failures[url] = f"sent a file of another SHA-256 than {file.sha256}"
+                final.add(url)
+            except OSError as error:
+                # the errors of requests have no number; those of the disc have one
+                if error.errno is not None and not isinstance(error, ConnectionError):
+                    raise
+                failures[url] = _first_line(error)
+            else:
+                _install(Path(fetched), path)
+                return path
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    tried = "; ".join(f"{url}: {why}" for url, why in failures.items())
+    raise DataError(
+        f"{path} {fault}, and it could not be fetched ({tried}). Check the network and try again, "
+        f"or fetch it by other means: {file.bytes:,} bytes, SHA-256 {file.sha256}"
+    )
+
+
+def _install(fetched: Path, path: Path) -> None:
+    with open(fetched, "rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(fetched, path)
+    sync_folder(path.parent)
+
+
+class _WrongContentError(Exception):
+    """A server sends something else; asking again will not help."""
+
+
+class _Downloader:
+    """What pooch calls: HTTP with a timeout, a bar, and a look at what comes."""
+
+    def __init__(self, file: RawFile) -> None:
+        self.file = file
+
+    def __call__(self, url: str, output_file: str, pooch_: Any) -> None:
+        with progress(self.file.bytes, f"fetch {self.file.name}") as bar:
+            download = pooch.HTTPDownloader(
+                progressbar=False,
+                chunk_size=1 << 16,
+                timeout=TIMEOUT,
+                # a server that unpacks .gz on the way would spoil the checksum
+                headers={"Accept-Encoding": "identity"},
+            )
+            with open(output_file, "wb") as stream:
+                guard = _Guard(stream, self.file, bar)
+                download(url, guard, pooch_)
+        if guard.received != self.file.bytes:
+            raise ConnectionError(f"sent {guard.received:,} of {self.file.bytes:,} bytes")
+
+
+class _Guard:
+    """A file that refuses web pages and more bytes than announced."""
+
+    def __init__(self, stream: BinaryIO, file: RawFile, bar: tqdm) -> None:
+        self.stream = stream
+        self.file = file
+        self.bar = bar
+        self.received = 0
+
+    def write(self, chunk: bytes) -> None:
+        if self.received == 0 and chunk.lstrip()[:5].lower() in (b"<html", b"<!doc"):
+            raise _WrongContentError("sent a web page (a login or an error?), not the file")
+        self.received += len(chunk)
+        if self.received > self.file.bytes:
+            raise _WrongContentError(f"sends more than the expected {self.file.bytes:,} bytes")
+        self.stream.write(chunk)
+        self.bar.update(len(chunk))
+
+    def flush(self) -> None:
+        """Once per chunk is too often; closing flushes."""
+
+
+def _by_hand(source: Source, path: Path) -> str:
+    return source.by_hand.format(name=path.name, path=path)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,268 @@
+"""Converted data on disc: one uint8 .npy per part and a meta.json that is written last.
+
+    <root>/raw/<file>              as published: fetched, or put there by hand
+    <root>/<set>/<part>.npy        uint8 (N, C, H, W)
+    <root>/<set>/meta.json         its presence says that all parts are whole
+    <root>/<set>.lock
+
+Many processes may start at once, on one machine or on a shared file system: one converts under the
+lock, the others wait, look again and find it done. Where a file system only pretends to lock, two
+may convert at the same time: names of unfinished files are unique to a process and every file
+arrives by rename, so that a broken lock costs time and not data.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from filelock import FileLock
+
+from pixelrnn.data.files import explained, require_space, sweep
+from pixelrnn.errors import DataError
+from pixelrnn.files import replacing
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Of the converted files; data of another format are converted again."""
+
+_BLOCK = 1 << 22
+
+
+class Store:
+    """The converted parts of one data set.
+
+    Args:
+        root: folder of all data.
+        name: of the set, and of its folder.
+        parts: name -> (N, C, H, W).
+    """
+
+    def __init__(self, root: Path, name: str, parts: Mapping[str, tuple[int, ...]]) -> None:
+        self.root = root
+        self.name = name
+        self.parts = {part: tuple(shape) for part, shape in parts.items()}
+        self.folder = root / name
+
+    def ready(self) -> bool:
+        """Whether all parts are there in full length. Reads meta.json and file sizes only."""
+        try:
+            meta = self._meta()
+            return all(
+                (self.folder / f"{part}.npy").stat().st_size == meta["parts"][part]["bytes"]
+                for part in self.parts
+            )
+        except (OSError, DataError):
+            return False
+
+    def prepare(self, build: Callable[["Builder"], None], *, again: bool = False) -> None:
+        """Convert, unless it is done. Safe to call from many processes.
+
+        Args:
+            build: writes every part through the `Builder` it is given.
+            again: convert even if it is done; what is there is replaced part by part.
+
+        Raises:
+            DataError: raw files are missing or damaged, or the disc refuses.
+        """
+        if self.ready() and not again:
+            return
+        with explained(self.folder), self._locked():
+            if self.ready() and not again:
+                return
+            sweep(self.folder)
+            if again:  # what is replaced was found damaged: it no longer counts as prepared
+                (self.folder / "meta.json").unlink(missing_ok=True)
+            builder = Builder(self)
+            build(builder)
+            builder.finish()
+
+    def read(self, part: str, *, in_memory: bool) -> np.ndarray:
+        """A part: uint8 (N, C, H, W).
+
+        Args:
+            part: one of `parts`.
+            in_memory: read it whole and check its SHA-256; False: a read-only memory map, of which
+                length, shape and dtype are checked.
+
+        Raises:
+            DataError: not prepared, or damaged.
+        """
+        entry = self._meta()["parts"][part]
+        path = self.folder / f"{part}.npy"
+        with explained(path):
+            if path.stat().st_size != entry["bytes"]:
+                raise self._damaged(path, f"{entry['bytes']:,} bytes", path.stat().st_size)
+            try:
+                images = np.load(path, mmap_mode=None if in_memory else "r", allow_pickle=False)
+            except ValueError as error:
+                raise self._damaged(path, "a NumPy file", error) from error
+        as_stored = images.flags.c_contiguous and images.dtype == np.uint8
+        if not as_stored or images.shape != self.parts[part]:
+            found = f"{images.dtype} {images.shape}"
+            raise self._damaged(path, f"uint8 {self.parts[part]}", found)
+        if in_memory and digest(images) != entry["sha256"]:
+            raise self._damaged(path, f"SHA-256 {entry['sha256']}", "another")
+        return images
+
+    def verify(self) -> None:
+        """Compare every byte with the checksums of the conversion.
+
+        Raises:
+            DataError: not prepared, or damaged.
+        """
+        meta = self._meta()
+        for part in self.parts:
+            images = self.read(part, in_memory=False)
+            expected = meta["parts"][part]["sha256"]
+            if digest(images) != expected:
+                raise self._damaged(self.folder / f"{part}.npy", f"SHA-256 {expected}", "another")
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the pixels of every part."""
+        meta = self._meta()
+        return {part: meta["parts"][part]["sha256"] for part in self.parts}
+
+    def recipe(self) -> dict[str, Any]:
+        """What the converted files depend on; another recipe in meta.json means: convert again."""
+        shapes = {part: list(shape) for part, shape in self.parts.items()}
+        return {"format": FORMAT, "name": self.name, "shapes": shapes}
+
+    def command(self) -> str:
+        """The command line that prepares, or repairs, this set."""
+        return f"pixelrnn data {self.name} paths.data={self.root}"
+
+    def _meta(self) -> dict[str, Any]:
+        path = self.folder / "meta.json"
+        remedy = f"run `{self.command()}`"
+        try:
+            meta = json.loads(path.read_text(encoding="utf-8"))
+            if meta["recipe"] == self.recipe() and set(meta["parts"]) == set(self.parts):
+                return meta
+        except FileNotFoundError:
+            raise DataError(f"{self.name} is not prepared: no {path}; {remedy}") from None
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise DataError(f"{path}: expected the record of a finished conversion; {remedy}")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / f"{self.name}.lock")
+        try:
+            if not _try_lock(lock):
+                log.info("%s: another process prepares it; waiting", self.name)
+                lock.acquire()
+        except NotImplementedError:
+            log.warning("%s: this file system has no locks; going on without", self.root)
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _damaged(self, path: Path, expected: str, found: object) -> DataError:
+        return DataError(
+            f"{path} is damaged: expected {expected}, found {found}; "
+            f"run `{self.command()}`, which converts it again"
+        )
+
+
+class Builder:
+    """Writes the parts of a `Store`; what it has written counts only after `finish`."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.folder = store.folder
+        self._written: dict[str, dict[str, Any]] = {}
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator["PartWriter"]:
+        """Open a part for writing, in order.
+
+        Raises:
+            DataError: not enough disc space; or, at the end, another number of images.
+        """
+        shape = self.store.parts[name]
+        path = self.folder / f"{name}.npy"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        require_space(self.folder, int(np.prod(shape)))
+        with replacing(path, "wb") as file:
+            writer = PartWriter(file, shape, self.folder, f"{self.store.name} {name}")
+            yield writer
+            writer.check_count()
+        self._written[name] = {"bytes": path.stat().st_size, "sha256": writer.sha256.hexdigest()}
+
+    def finish(self) -> None:
+        """Write meta.json: from now on the set is prepared."""
+        missing = set(self.store.parts) - set(self._written)
+        if missing:
+            raise DataError(f"{self.store.name}: the conversion left out {sorted(missing)}")
+        meta = {"recipe": self.store.recipe(), "parts": self._written}
+        with replacing(self.folder / "meta.json") as file:
+            file.write(json.dumps(meta, indent=1) + "\n")
+
+
+class PartWriter:
+    """A .npy file written front to back, so that a full disc is an error and no signal."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...], folder: Path, title: str) -> None:
+        self.file = file
+        self.shape = shape
+        self.folder = folder
+        self.nbytes = int(np.prod(shape))
+        self.title = title
+        self.count = 0
+        self.sha256 = hashlib.sha256()
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+
+    def write(self, images: np.ndarray) -> None:
+        """Append images: uint8 (n, C, H, W).
+
+        Raises:
+            DataError: more images than the set has.
+            ValueError: another shape or dtype.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self.shape[1:]:
+            raise ValueError(f"{self.title}: got {images.dtype} {images.shape}")
+        self.count += len(images)
+        if self.count > self.shape[0]:
+            raise DataError(f"{self.title}: expected {self.shape[0]:,} images, found more")
+        data = np.ascontiguousarray(images).data
+        self.sha256.update(data)
+        self.file.write(data)
+
+    def check_count(self) -> None:
+        """Refuse fewer images than the set has.
+
+        Raises:
+            DataError: says how many there are.
+        """
+        if self.count != self.shape[0]:
+            raise DataError(
+                f"{self.title}: expected {self.shape[0]:,} images, found {self.count:,}"
+            )
+
+
+def digest(images: np.ndarray) -> str:
+    """SHA-256 of the pixels, without copying a memory map."""
+    sha256 = hashlib.sha256()
+    flat = images.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        sha256.update(np.ascontiguousarray(flat[start : start + _BLOCK]).data)
+    return sha256.hexdigest()
+
+
+def _try_lock(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,241 @@
+"""Archives and pickles made to do harm: refused, and nothing appears outside the root."""
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import raw_formats as raw
+import stored_sets
+
+from pixelrnn.data.pickles import read_arrays
+from pixelrnn.errors import DataError
+
+
+def _replace_tar(module, part, members, mode):
+    """Another archive in place of the raw file, and its checksum in the table."""
+    path = module.root / "raw" / module.source.files[part][0].name
+    raw.write_tar(path, members, mode)
+    files = {p: [path] if f[0].name == path.name else f for p, f in module.source.files.items()}
+    module.source = raw.spec(module.source, module.source.parts, files)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        raw.link("train_32x32/0000000.png", "/etc/passwd"),
+        raw.link("train_32x32/0000000.png", "train_32x32/0000001.png", tarfile.LNKTYPE),
+        raw.link("train_32x32/x", "", tarfile.CHRTYPE),
+        raw.link("train_32x32/x", "", tarfile.FIFOTYPE),
+    ],
+    ids=["symlink", "hardlink", "device", "fifo"],
+)
+def test_png_tar_with_links_or_devices_is_refused(member, tmp_path):
+    module, images = stored_sets.imagenet(tmp_path)
+    members = [*raw.png_members(images["train"]).items(), ("", member)]
+    _replace_tar(module, "train", members, "w:")
+    with pytest.raises(DataError, match="is no plain file"):
+        module.prepare_data()
+
+
+def test_png_tar_with_paths_that_lead_out_writes_nothing_there(tmp_path):
+    root = tmp_path / "root"
+    module, images = stored_sets.imagenet(root)
+    names = ["../../evil.png", "/tmp/pixelrnn-evil.png", "a/../../../evil2.png"]
+    members = list(raw.png_members(images["train"]).items())[3:]
+    members += [(name, raw.png(images["train"][0])) for name in names]
+    _replace_tar(module, "train", members, "w:")
+    module.prepare_data()
+    assert not list(tmp_path.rglob("*evil*"))
+    assert {path.name for path in tmp_path.iterdir()} == {"root"}
+
+
+def test_png_tar_with_doubled_names_is_refused(tmp_path):
+    module, images = stored_sets.imagenet(tmp_path)
+    members = list(raw.png_members(images["train"]).items())
+    _replace_tar(module, "train", [*members[1:], members[1]], "w:")
+    with pytest.raises(DataError, match="two members have the same name"):
+        module.prepare_data()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (raw.png(raw.pixels(0, 1, 3, 64, 64)[0]), "expected 32 x 32 pixels, found 64 x 64"),
+        (b"\x89PNG\r\n\x1a\n", "expected a PNG image"),
+        (b"GIF89a" + bytes(50), "expected a PNG image"),
+        (raw.png(raw.pixels(0, 1, 3, 32, 32)[0])[:-400], "expected a PNG image"),
+        (bytes(2 << 20), "expected a PNG of 32 x 32, found 2,097,152 bytes"),
+    ],
+    ids=["size", "header", "gif", "cut", "huge"],
+)
+def test_png_tar_with_a_bad_image_names_it(content, reason, tmp_path):
+    module, images = stored_sets.imagenet(tmp_path)
+    members = raw.png_members(images["train"]) | {"train_32x32/0000007.png": content}
+    _replace_tar(module, "train", members, "w:")
+    with pytest.raises(DataError, match=rf"0000007\.png: {reason}"):
+        module.prepare_data()
+
+
+def test_grey_and_palette_images_become_rgb(tmp_path):
+    module, images = stored_sets.imagenet(tmp_path)
+    members = raw.png_members(images["train"])
+    members["train_32x32/0000003.png"] = raw.png(images["train"][3], "L")
+    _replace_tar(module, "train", members, "w:")
+    module.prepare_data()
+    red, green, blue = module.part("train")[3]
+    np.testing.assert_array_equal(red, green)
+    np.testing.assert_array_equal(red, blue)
+
+
+@pytest.mark.parametrize("what", ["symlink", "doubled", "missing", "size", "not a tar", "not gzip"])
+def test_bad_cifar_archives_are_refused(what, tmp_path):
+    module, images = stored_sets.cifar10(tmp_path)
+    members = raw.cifar_members(images["train"], images["test"])
+    name = "cifar-10-batches-bin/data_batch_2.bin"
+    original = list(members.items())
+    mode = "w:gz"
+    if what == "symlink":
+        members[name] = raw.link(name, "/etc/passwd")
+    elif what == "doubled":
+        members = [*original, (name, members[name])]
+    elif what == "missing":
+        del members[name]
+    elif what == "size":
+        members[name] = members[name][:-1]
+    elif what == "not gzip":
+        mode = "w:"
+    _replace_tar(module, "train", members, mode)
+    if what == "not a tar":
+        path = tmp_path / "raw" / "cifar-10-binary.tar.gz"
+        path.write_bytes(b"nothing of the kind")
+        files = {part: [path] for part in module.source.files}
+        module.source = raw.spec(module.source, module.source.parts, files)
+    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz.*fetched again"):
+        module.prepare_data()
+    assert not module.store.ready()
+
+
+def test_cifar_archive_may_hold_other_members_that_go_nowhere(tmp_path):
+    root = tmp_path / "root"
+    module, images = stored_sets.cifar10(root)
+    members = {"../../evil": b"x", "/tmp/pixelrnn-evil": b"x"}
+    members |= raw.cifar_members(images["train"], images["test"])
+    members["evil-link"] = raw.link("evil-link", "../../..")
+    _replace_tar(module, "train", members, "w:gz")
+    module.prepare_data()
+    np.testing.assert_array_equal(module.part("train"), images["train"])
+    assert {path.name for path in tmp_path.iterdir()} == {"root"}
+
+
+class _Runs:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_pickles_that_run_code_are_refused(protocol, tmp_path):
+    path, mark = tmp_path / "data_batch_1", tmp_path / "ran"
+    for attack in (
+        _Runs(os.system, f"touch {mark}"),
+        _Runs(eval, f"open({str(mark)!r}, 'w')"),
+        _Runs(getattr, [], "append"),
+        {"data": _Runs(os.mkdir, str(mark))},
+    ):
+        path.write_bytes(pickle.dumps(attack, protocol=protocol))
+        with pytest.raises(DataError, match="data_batch_1: expected a pickle of numpy arrays"):
+            read_arrays(path)
+    assert not mark.exists()
+
+
+def _python_folder(root):
+    module, images = stored_sets.cifar10(root)
+    (root / "raw" / "cifar-10-binary.tar.gz").unlink()
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir()
+    batches = {f"data_batch_{b + 1}": images["train"][10 * b : 10 * b + 10] for b in range(5)}
+    batches["test_batch"] = images["test"]
+    for name, group in batches.items():
+        (folder / name).write_bytes(raw.python2_batch(group))
+    return module, images, folder
+
+
+def test_the_python_version_gives_the_same_images(tmp_path, monkeypatch):
+    module, images, folder = _python_folder(tmp_path)
+    module.source = _with_members(module.source, folder)
+    module.prepare_data()
+    for part, expected in images.items():
+        np.testing.assert_array_equal(module.part(part), expected)
+
+
+@pytest.mark.parametrize("what", ["flipped", "missing", "evil", "shape", "no data"])
+def test_a_bad_python_version_is_refused(what, tmp_path):
+    module, images, folder = _python_folder(tmp_path)
+    path = folder / "data_batch_3"
+    good = path.read_bytes()
+    if what == "evil":
+        path.write_bytes(pickle.dumps({"data": _Runs(os.system, f"touch {tmp_path}/ran")}, 2))
+    elif what == "shape":
+        path.write_bytes(raw.python2_batch(images["train"][:9]))
+    elif what == "no data":
+        path.write_bytes(b"\x80\x02}.")
+    module.source = _with_members(module.source, folder)
+    if what == "flipped":
+        path.write_bytes(good[:5000] + bytes([good[5000] ^ 4]) + good[5001:])
+    elif what == "missing":
+        path.unlink()
+    with pytest.raises(DataError, match="data_batch_3"):
+        module.prepare_data()
+    assert not (tmp_path / "ran").exists()
+    assert not module.store.ready()
+
+
+def _with_members(source, folder):
+    md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return replace(source, members=dict.fromkeys(source.members, "") | md5)
+
+
+@pytest.mark.parametrize("what", ["objects", "float", "width", "fortran", "gap", "none", "no data"])
+def test_bad_npz_batches_are_refused(what, tmp_path):
+    module, images = stored_sets.imagenet(tmp_path, "imagenet32_box")
+    path = tmp_path / "raw" / "Imagenet32_train_part1_npz.zip"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = "Imagenet32_train_npz/train_data_batch_4.npz"
+    batch = images["train"][6:8]
+    flat = batch.reshape(2, -1)
+    if what == "objects":
+        members[name] = _npz(np.array([[_Runs(print, "ran")], [None]]))
+    elif what == "float":
+        members[name] = raw.npz(batch.astype(np.float32))
+    elif what == "width":
+        members[name] = raw.npz(flat[:, 1:])
+    elif what == "fortran":
+        members[name] = _npz(np.asfortranarray(flat))
+    elif what == "gap":
+        members["Imagenet32_train_npz/train_data_batch_12.npz"] = members.pop(name)
+    elif what == "none":
+        members = {"readme.txt": b"no batches"}
+    elif what == "no data":
+        members[name] = b"PK not really"
+    raw.write_zip(path, members)
+    files = dict(module.source.files) | {"train": [path]}
+    module.source = raw.spec(module.source, module.source.parts, files)
+    with pytest.raises(DataError, match=r"Imagenet32_train.*expected"):
+        module.prepare_data()
+    assert not module.store.ready()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def _npz(data):
+    buffer = io.BytesIO()
+    np.savez(buffer, data=data)
+    return buffer.getvalue()

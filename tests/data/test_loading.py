@@ -1,0 +1,181 @@
+"""How images leave: in keyed order, the same with any number of workers, never by pickling maps."""
+
+import pickle
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import stored_sets
+import torch
+from pytorch_lightning import Trainer
+
+from pixelrnn.data import CIFAR10, Digits
+from pixelrnn.data.dataset import Images, RandomDraws
+from pixelrnn.data.order import Batch
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.models import PixelCNN
+from pixelrnn.training.module import PixelModule
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    module, images = stored_sets.imagenet(tmp_path, count=60, val_size=20)
+    module.prepare_data()
+    module.setup()
+    return module, images
+
+
+def _batch(*indices, epoch=0):
+    return Batch(epoch, np.array(indices, np.int64))
+
+
+def test_a_mapped_batch_keeps_its_order(mapped):
+    module, images = mapped
+    batch = Images(module.images("train"))[_batch(7, 3, 39, 0, 3)]
+    assert batch.dtype == torch.uint8
+    np.testing.assert_array_equal(batch, images["train"][[7, 3, 39, 0, 3]])
+    assert Images(module.images("train"))[_batch()].shape == (0, 3, 32, 32)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_pickled_map_is_a_path(split, mapped):
+    module, _ = mapped
+    data = Images(module.images(split))
+    data[_batch(0, 1)]
+    pickled = pickle.dumps(data)
+    assert len(pickled) < 1000
+    again = pickle.loads(pickled)
+    assert isinstance(again.images, np.memmap)
+    np.testing.assert_array_equal(again.images, module.images(split))
+
+
+def test_a_pickled_data_module_opens_its_files_itself(mapped):
+    module, _ = mapped
+    pickled = pickle.dumps(module)
+    assert len(pickled) < 10_000
+    np.testing.assert_array_equal(pickle.loads(pickled).images("val"), module.images("val"))
+
+
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
+def test_workers_change_nothing(start, mapped):
+    module, _ = mapped
+    expected = list(module.train_dataloader())
+    module.num_workers = 1
+    loader = module.train_dataloader()
+    loader.multiprocessing_context = start
+    found = list(loader)
+    assert len(found) == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    del loader
+
+
+def test_dynamic_draws_are_keyed_by_seed_epoch_and_index(tmp_path):
+    module, images = stored_sets.mnist(tmp_path, "dynamic", seed=3)
+    module.prepare_data()
+    data = module.training_set()
+    together = data[_batch(0, 5, 9, 14, epoch=2)]
+    for row, index in enumerate((0, 5, 9, 14)):
+        assert torch.equal(together[row], data[_batch(11, index, epoch=2)][1])
+    assert not torch.equal(together, data[_batch(0, 5, 9, 14, epoch=3)])
+    assert not torch.equal(together, RandomDraws(images["train"], 4)[_batch(0, 5, 9, 14, epoch=2)])
+    assert together.max() == 1
+
+
+def test_draws_have_the_probability_of_the_grey_level():
+    levels = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+    images = np.broadcast_to(levels[:, None, None, None], (6, 1, 100, 100))
+    drawn = RandomDraws(images, 0)
+    mean = torch.stack([drawn[_batch(*range(6), epoch=e)].double() for e in range(20)]).mean(
+        (0, 2, 3, 4)
+    )
+    expected = levels / 255
+    error = np.sqrt(expected * (1 - expected) / 200_000)
+    assert (abs(mean.numpy() - expected) <= 4 * error).all()
+    assert mean[0] == 0
+    assert mean[5] == 1
+
+
+def test_dynamic_evaluation_images_are_drawn_once_for_all(tmp_path):
+    module, images = stored_sets.mnist(tmp_path, "dynamic", seed=1)
+    module.prepare_data()
+    other, _ = stored_sets.mnist(tmp_path, "dynamic", seed=2)
+    for split in ("train", "val", "test"):
+        np.testing.assert_array_equal(module.images(split), other.images(split))
+    assert not np.array_equal(module.images("train")[:5], module.images("val"))
+    # the draws themselves must not change from one version of numpy to the next
+    assert module.images("test").sum() == TEST_ONES
+    assert images["test"].mean() / 255 == pytest.approx(module.images("test").mean(), abs=0.03)
+
+
+TEST_ONES = 3891
+
+
+def test_threshold_and_grey(tmp_path):
+    threshold, images = stored_sets.mnist(tmp_path, "threshold")
+    threshold.prepare_data()
+    np.testing.assert_array_equal(threshold.images("test"), images["test"] > 127)
+    grey, _ = stored_sets.mnist(tmp_path, "none")
+    np.testing.assert_array_equal(grey.images("test"), images["test"])
+    assert (threshold.levels, grey.levels) == (2, 256)
+
+
+def test_the_variant_is_in_the_name(tmp_path):
+    names = [
+        stored_sets.mnist(tmp_path, binarize)[0].dataset_id
+        for binarize in ("static", "dynamic", "threshold", "none")
+    ]
+    assert names == ["mnist_static", "mnist_dynamic", "mnist_threshold", "mnist_grey"]
+
+
+def test_without_validation_images_there_is_no_loader_and_a_clear_refusal(tmp_path):
+    module, images = stored_sets.cifar10(tmp_path, val_size=0)
+    module.prepare_data()
+    module.setup()
+    assert module.splits == ("train", "test")
+    assert len(module.images("train")) == len(images["train"])
+    assert module.val_dataloader() == []
+    with pytest.raises(DataError, match=r"cifar10 as configured has no val split, only train, te"):
+        module.eval_dataloader("val")
+
+
+def test_on_device_gives_the_same_batches(tmp_path):
+    module, _ = stored_sets.cifar10(tmp_path)
+    module.prepare_data()
+    expected = list(module.train_dataloader())
+    module.on_device = True
+    for found, batch in zip(module.train_dataloader(), expected, strict=True):
+        assert torch.equal(found, batch)
+    module.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    assert module.training_set()[_batch(1, 2)].device.type == "meta"
+
+
+def test_on_device_and_workers_exclude_each_other():
+    with pytest.raises(ConfigError, match=r"data\.on_device.*data\.num_workers=0"):
+        CIFAR10(on_device=True, num_workers=2)
+
+
+def test_digits_carry_their_variant():
+    assert Digits().dataset_id == "digits"
+    assert Digits(binary=True).dataset_id == "digits_binary"
+
+
+def test_training_runs_without_validation_images(tmp_path):
+    data, _ = stored_sets.cifar10(tmp_path, val_size=0)
+    module = PixelModule(
+        PixelCNN(data.image_shape, data.levels, hidden=3, layers=1, head_width=4),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e-3),
+    )
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=1.0 if "val" in data.splits else 0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **quiet,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, data)
+    assert trainer.global_step == len(data.train_dataloader())

@@ -1,0 +1,104 @@
+"""The gap to the entropy and the regret, against direct computation."""
+
+import logging
+import math
+import warnings
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from pixelrnn.data import Digits, Mesh
+from pixelrnn.models import PixelCNN
+from pixelrnn.training.exact_entropy import EntropyGap
+from pixelrnn.training.module import PixelModule
+
+
+class _True(torch.nn.Module):
+    """Knows the true distribution; `bonus` nats better than that is cheating."""
+
+    def __init__(self, data, bonus=0.0):
+        super().__init__()
+        self.image_shape = data.image_shape
+        self.data = data
+        self.bonus = bonus
+
+    def log_prob(self, images):
+        return self.data.exact_log_prob(images) + self.bonus
+
+
+class _Returns(PixelModule):
+    def validation_step(self, images, batch_index):
+        log_prob = self.model.log_prob(images)
+        self.evaluation.update(log_prob)
+        self.model.log_prob = None  # not to be called again
+        return {"log_prob": log_prob}
+
+
+def _trainer(**settings):
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    return Trainer(accelerator="cpu", devices=1, enable_model_summary=False, **quiet, **settings)
+
+
+def _mesh():
+    return Mesh(height=3, width=3, levels=4, train_size=64, val_size=300, test_size=50)
+
+
+def _passes(module, data, stage, callback):
+    trainer = _trainer(callbacks=[callback], use_distributed_sampler=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        return getattr(trainer, stage)(module, data, verbose=False)[0]
+
+
+@pytest.mark.parametrize(("stage", "split"), [("validate", "val"), ("test", "test")])
+def test_gap_and_regret(stage, split):
+    data = _mesh()
+    model = PixelCNN(data.image_shape, data.levels, hidden=3, layers=1)
+    metrics = _passes(PixelModule(model), data, stage, EntropyGap())
+    images = torch.from_numpy(data.images(split))
+    with torch.no_grad():
+        log_prob = model.log_prob(images).double()
+    for name, values in (
+        ("gap", -log_prob - data.entropy),
+        ("regret", data.exact_log_prob(images) - log_prob),
+    ):
+        assert metrics[f"{split}/{name}"] == pytest.approx(values.mean().item(), rel=1e-5)
+        error = values.std() / math.sqrt(len(values))
+        assert metrics[f"{split}/{name}_stderr"] == pytest.approx(error.item(), rel=1e-4)
+    assert metrics[f"{split}/gap"] == pytest.approx(metrics[f"{split}/nll"] - data.entropy)
+
+
+def test_the_truth_has_no_regret_and_cheating_is_noticed(caplog):
+    data = _mesh()
+    metrics = _passes(PixelModule(_True(data)), data, "validate", EntropyGap())
+    assert metrics["val/regret"] == 0
+    assert abs(metrics["val/gap"]) < 4 * metrics["val/gap_stderr"]
+    assert "does the model see" not in caplog.text
+    with caplog.at_level(logging.WARNING):
+        _passes(PixelModule(_True(data, bonus=2.0)), data, "validate", EntropyGap())
+    assert "does the model see the pixels that it predicts?" in caplog.text
+
+
+def test_a_step_that_returns_log_prob_is_not_repeated():
+    data = Mesh(height=3, width=3, levels=4, train_size=64, val_size=50)
+    metrics = _passes(_Returns(_True(data)), data, "validate", EntropyGap())
+    assert metrics["val/regret"] == 0
+
+
+def test_loaders_without_a_data_module_need_the_data():
+    data = _mesh()
+    module = PixelModule(_True(data))
+    module.split = "val"
+    trainer = _trainer(callbacks=[EntropyGap(data)], use_distributed_sampler=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        (metrics,) = trainer.test(module, dataloaders=data.eval_dataloader("val"), verbose=False)
+    assert metrics["val/regret"] == 0
+
+
+def test_other_data_are_left_alone():
+    data = Digits()
+    module = PixelModule(PixelCNN(data.image_shape, data.levels, hidden=3, layers=1))
+    metrics = _passes(module, data, "validate", EntropyGap())
+    assert not [name for name in metrics if "gap" in name or "regret" in name]

@@ -1,0 +1,91 @@
+"""Trained models against exact entropies: never below, and closer with training.
+
+The blind-spot mesh separates the architectures as theory says (section 3.5 of the paper: the
+PixelCNN's context is bounded; section 3.1: the Row LSTM's is a triangle).
+"""
+
+import math
+import warnings
+from functools import partial
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from pixelrnn.data import BlindSpotMesh, Ising, Mesh
+from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.training.exact_entropy import EntropyGap
+from pixelrnn.training.module import PixelModule
+
+pytestmark = pytest.mark.slow
+
+MODELS = {"pixelcnn": PixelCNN, "row_lstm": RowLSTM, "diagonal_bilstm": DiagonalBiLSTM}
+
+
+def _trained(name, data, steps, hidden=16, layers=2):
+    """Metrics of the test split after a short training."""
+    model = MODELS[name](data.image_shape, data.levels, hidden=hidden, layers=layers)
+    module = PixelModule(
+        model,
+        optimizer=partial(torch.optim.AdamW, lr=5e-3, weight_decay=0.0),
+        scheduler=lambda optimizer, total: torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1, (step + 1) / 50) * (1 - step / (total + 1))
+        ),
+    )
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=steps,
+        limit_val_batches=0,
+        gradient_clip_val=1.0,
+        callbacks=[EntropyGap()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, data)
+        (metrics,) = trainer.test(module, data, verbose=False)
+    return metrics
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("data", "steps", "share"),
+    [
+        (Ising(6, 6, 0.4406868, batch_size=64, seed=1), 300, 0.03),
+        (Mesh("mean", 6, 6, 1, 4, "flip", 0.15, batch_size=64, seed=1), 400, 0.35),
+        (Mesh("mean", 4, 4, 3, 4, "decay", 0.7, batch_size=64, seed=1), 400, 0.35),
+    ],
+    ids=["ising", "mesh", "mesh-rgb"],
+)
+def test_never_below_the_entropy_and_close_to_it(name, data, steps, share):
+    metrics = _trained(name, data, steps)
+    assert metrics["test/gap"] > -3 * metrics["test/gap_stderr"]
+    assert metrics["test/regret"] > -3 * metrics["test/regret_stderr"]
+    assert metrics["test/nll"] == pytest.approx(data.entropy + metrics["test/gap"])
+    assert metrics["test/regret"] < share * data.entropy
+    print(f"{name} {data.dataset_id}: gap {metrics['test/gap']:.3f} nats of {data.entropy:.3f}")
+
+
+@pytest.fixture(scope="module")
+def blind():
+    return BlindSpotMesh(shift=5, height=8, width=16, levels=2, amount=0.05, seed=1)
+
+
+@pytest.mark.parametrize("name", ["pixelcnn", "row_lstm"])
+def test_who_cannot_see_the_related_pixel_stays_at_log_k(name, blind):
+    metrics = _trained(name, blind, 500)
+    assert blind.blind_entropy == pytest.approx(128 * math.log(2))
+    assert metrics["test/nll"] > blind.blind_entropy - 3 * metrics["test/gap_stderr"]
+    assert metrics["test/nll"] == pytest.approx(blind.blind_entropy, rel=0.005)
+
+
+def test_the_diagonal_bilstm_sees_it(blind):
+    metrics = _trained("diagonal_bilstm", blind, 800)
+    closed = (blind.blind_entropy - metrics["test/nll"]) / (blind.blind_entropy - blind.entropy)
+    assert closed > 0.5
+    assert metrics["test/gap"] > -3 * metrics["test/gap_stderr"]
