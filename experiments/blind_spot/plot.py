@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import yaml
 
 from pixelrnn.data import BlindSpotMesh
+from pixelrnn.data.mesh import entropy
 
 
 def main(runs: list[str]) -> None:
@@ -23,15 +24,24 @@ def main(runs: list[str]) -> None:
         settings = {key: value for key, value in config["data"].items() if key != "_target_"}
         data = BlindSpotMesh(**settings)
         name = config["model"]["_target_"].rpartition(".")[2]
+        if config["model"].get("full_context"):
+            name += ", full_context"
         steps, nats, regret = _validation(run / "metrics.csv")
-        axes.plot(steps, nats, label=name)
+        # Row LSTM and PixelCNN lie on one another
+        axes.plot(steps, nats, label=name, linestyle="--" if name == "RowLSTM" else "-")
         print(f"| {name} | {nats[-1]:.2f} | {nats[-1] - data.entropy:.2f} | {regret[-1]:.2f} |")
-    for value, text in ((data.blind_entropy, "H W log K"), (data.entropy, "entropy")):
+    hidden = (data.image_shape[1] - 1) * (math.log(data.levels) - entropy(data.noise_log_probs))
+    levels = {
+        "H W log K": data.blind_entropy,
+        "without the last pixel of the row above": data.entropy + hidden,
+        "entropy": data.entropy,
+    }
+    for text, value in levels.items():
         axes.axhline(value, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(f"{text} = {value:.1f}", (steps[-1], value), va="bottom", ha="right")
+        axes.annotate(f"{text} = {value:.1f}", (steps[-1], value), va="top", ha="right")
     axes.set(xlabel="training step", ylabel="validation NLL, nats per image")
     axes.set_ylim(data.entropy - 5, data.blind_entropy + 0.1 * data.entropy)
-    axes.legend(loc="center left")
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
     figure.savefig(Path(__file__).with_name("blind_spot.png"), dpi=120)
 
 
