@@ -12,6 +12,7 @@ VERBS = {
     "train": "train a model, evaluate it, draw samples; the same command resumes",
     "evaluate": "exact likelihood of a split:       pixelrnn evaluate run=runs/... split=test",
     "sample": "exact samples, picture and array:  pixelrnn sample run=runs/... n=64",
+    "data": "list data sets; fetch, verify, convert, describe one:  pixelrnn data mnist",
     "complete": "draw hidden parts of images anew:  pixelrnn complete run=runs/... occlude=bottom",
 }
 

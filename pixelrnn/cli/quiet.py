@@ -6,6 +6,8 @@ import warnings
 
 import torch
 
+from pixelrnn.ops import memory
+
 
 def set_up(threads: int | None) -> None:
     """Quieten libraries; give this process its share of threads.
@@ -27,5 +29,6 @@ def set_up(threads: int | None) -> None:
         ".*number of training batches.*smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", message=message)
+    memory.reuse_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from pixelrnn import files
 from pixelrnn.arguments import Positive, Seed
 from pixelrnn.cli import compose, quiet, report
-from pixelrnn.data.base import SPLITS, PixelDataModule
+from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.generation import pictures
 from pixelrnn.models.base import PixelModel
@@ -48,6 +48,7 @@ def train(
     data: dict[str, Any],
     model: dict[str, Any],
     likelihood: dict[str, Any],
+    kernel: dict[str, Any],
     optimizer: dict[str, Any],
     scheduler: dict[str, Any],
     trainer: dict[str, Any],
@@ -67,6 +68,7 @@ def train(
         data: config of a data module; like all groups below, a plain node with `_target_`.
         model: config of a model.
         likelihood: config of its likelihood (interpolated into `model`).
+        kernel: which implementation of the recurrence (interpolated into `model`).
         optimizer: config of an optimiser factory.
         scheduler: config of a schedule factory.
         trainer: config of Lightning's Trainer.
@@ -123,6 +125,8 @@ def _build(config: dict[str, Any]) -> tuple[PixelModule, PixelDataModule]:
     with _naming("data"):
         data_module: PixelDataModule = instantiate(config["data"], _convert_="all")
     schema.check_pair(data_module.image_shape, data_module.levels, config["model"])
+    if "val" not in data_module.splits:
+        schema.check_unmonitored(config["callbacks"], data_module.dataset_id)
     with _naming("model"):
         model: PixelModel = instantiate(config["model"], _convert_="all")
     with _naming("optimizer"):
@@ -177,11 +181,12 @@ def _run(
         best = stored.load_model(run)
         accelerator = config["trainer"].get("accelerator", "auto")
         metrics: dict[str, float] = {}
-        for split in SPLITS:
+        for split in data.splits:
             metrics |= evaluate(best, data, split, accelerator)
         _final_samples(best, run, config["seed"])
         results = {
             "label": config["label"],
+            "dataset_id": data.dataset_id,
             "signature": config["signature"],
             "sweep_name": config["sweep_name"],
             "seed": config["seed"],

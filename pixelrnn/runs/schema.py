@@ -74,6 +74,21 @@ def check_pair(data_image_shape: Any, data_levels: int, model: dict[str, Any]) -
         )
 
 
+def check_unmonitored(callbacks: dict[str, dict[str, Any] | None], dataset_id: str) -> None:
+    """Without validation images nothing can be monitored.
+
+    Raises:
+        ConfigError: names the callbacks that would, and what to set instead.
+    """
+    monitored = [
+        f"callbacks.{name}.monitor=null" if name == "checkpoint" else f"callbacks.{name}=null"
+        for name, node in callbacks.items()
+        if node and str(node.get("monitor", "")).startswith("val/")
+    ]
+    if monitored:
+        raise ConfigError(f"{dataset_id} has no validation split: set {' '.join(monitored)}")
+
+
 def unknown_key(key: str, known: list[str]) -> str:
     """One line about an unknown key, with the nearest known ones."""
     parent, _, name = key.rpartition(".")

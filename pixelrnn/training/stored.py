@@ -15,6 +15,7 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.base import PixelModel
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.runs import record
 from pixelrnn.training import checkpoint
 
@@ -81,7 +82,7 @@ def build(config: Any, base: type[Built], origin: Path) -> Built:
     """
     if not isinstance(config, dict) or "_target_" not in config:
         raise RunError(f"{origin}: does not describe a {base.__name__}")
-    _check_targets(config, (base, Likelihood), origin)
+    _check_targets(config, (base, Likelihood, Kernel), origin)
     try:
         built = instantiate(OmegaConf.create(config), _convert_="all")
     except Exception as error:

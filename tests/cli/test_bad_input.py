@@ -27,6 +27,11 @@ TRAIN = [
     (["likelihood=bernoulli"], "levels"),
     (["seed=-1"], "seed=-1"),
     (["model.hidden=${model.hiden}"], "model.hidden"),
+    (
+        ["data=cifar10", "data.val_size=0"],
+        "set callbacks.early_stopping=null callbacks.checkpoint.monitor=null",
+    ),
+    (["model=row_lstm", "kernel.name=fastest"], "kernel.name=fastest"),
     (["model.hidden=["], "model.hidden"),
     (["model._target_=pixelrnn.models.PixelNN"], "model._target_=pixelrnn.models.PixelNN"),
 ]

@@ -104,7 +104,13 @@ def test_images_that_are_not_what_was_said_are_refused(images, says):
             return images
 
     data = Wrong(
-        image_shape=(1, 4, 4), levels=9, batch_size=1, eval_batch_size=1, num_workers=0, seed=0
+        image_shape=(1, 4, 4),
+        levels=9,
+        dataset_id="wrong",
+        batch_size=1,
+        eval_batch_size=1,
+        num_workers=0,
+        seed=0,
     )
     with pytest.raises(DataError, match=says):
         data.setup()

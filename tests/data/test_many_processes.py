@@ -51,7 +51,7 @@ def test_eight_processes_at_once_build_once_and_read_the_same(fresh, server, tmp
     ]
     for job in jobs:
         job.start()
-    found = [answers.get(timeout=60) for _ in jobs]
+    found = [answers.get(timeout=300) for _ in jobs]
     for job in jobs:
         job.join()
     assert found == [{part: store.digest(images[part]) for part in images}] * 8
