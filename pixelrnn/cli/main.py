@@ -1,6 +1,7 @@
 """`pixelrnn VERB ...`: finds the verb, runs it, and turns errors that users see into one line."""
 
 import importlib
+import os
 import sys
 import traceback
 
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         print(pixelrnn.__version__)
         return 0
     verb, *rest = words
+    for name, value in (("WANDB_SILENT", "true"), ("WANDB_CONSOLE", "off")):
+        os.environ.setdefault(name, value)  # read when wandb is imported
     try:
         if verb not in VERBS:
             raise PixelRNNError(f"{verb}: no such verb; {schema.nearest(verb, list(VERBS))}")

@@ -1,7 +1,6 @@
 """What a command sets once: threads, and silence for messages that help no user."""
 
 import logging
-import os
 import warnings
 
 import torch
@@ -16,8 +15,6 @@ def set_up(threads: int | None) -> None:
         threads: None leaves torch's choice, all cores. With several busy processes on one machine
             give each its share: small kernels on contended threads are many times slower.
     """
-    os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ.setdefault("WANDB_CONSOLE", "off")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
