@@ -4,13 +4,9 @@ Random batches from a memory map, loaders against the training step that they fe
 conversion of PNG tars. Needs about 2 GB of disc in the folder for temporary files.
 """
 
-import argparse
 import io
-import json
 import os
-import platform
 import statistics
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -22,9 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import report
 from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet, Patches, sources
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.dataset import Images, RandomDraws
@@ -39,19 +34,14 @@ WANTED_RATIO = 20.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller files, fewer repeats")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).with_name("results") / "data.json"
-    )
-    options = parser.parse_args()
+    options = report.parser(__doc__.splitlines()[0], "data").parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             *random_batches(Path(folder), 30_000 if options.quick else 300_000),
             *loaders(steps=3 if options.quick else 10),
             *conversion(Path(folder), 1000 if options.quick else 20_000),
         ]
-    finish(rows, options.out)
+    report.finish("Data", rows, options.out)
 
 
 def random_batches(folder: Path, images: int) -> Iterator[dict[str, Any]]:
@@ -199,43 +189,6 @@ def seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def machine() -> dict[str, Any]:
-    """Where the numbers come from."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
-    }
-
-
-def finish(rows: list[dict[str, Any]], out: Path) -> None:
-    """Print a table; write the rows and the machine as JSON."""
-    about = machine()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title="Data", caption=", ".join(f"{k} {v}" for k, v in about.items()))
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        values = (row.get(column, "") for column in columns)
-        table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in values))
-    Console(width=150).print(table)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -58,8 +58,8 @@ def _trained(name, data, steps, **settings):
     ("data", "steps", "share"),
     [
         (Ising(6, 6, 0.4406868, batch_size=64, seed=1), 300, 0.03),
-        (Mesh("mean", 6, 6, 1, 4, "flip", 0.15, batch_size=64, seed=1), 400, 0.35),
-        (Mesh("mean", 4, 4, 3, 4, "decay", 0.7, batch_size=64, seed=1), 400, 0.35),
+        (Mesh("mean", 6, 6, 1, 4, "flip", 0.15, batch_size=64, seed=1), 400, 0.03),
+        (Mesh("mean", 4, 4, 3, 4, "decay", 0.7, batch_size=64, seed=1), 400, 0.1),
     ],
     ids=["ising", "mesh", "mesh-rgb"],
 )
