@@ -5,7 +5,8 @@
 The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
 multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
 oracle takes one or all of torch's threads, whichever was faster in that turn; the incremental walk
-takes as many as `generation.threads` gives it. Turns of both are interleaved in one process.
+takes as many as `generation.threads` gives it. Turns of both are interleaved in one process. Cost
+against height is in the processor's time on one thread, which other processes disturb less.
 """
 
 import contextlib
@@ -78,14 +79,25 @@ def oracle_seconds(model: PixelModel, sizes: Sizes) -> float:
     return min(medians)
 
 
-def walk_seconds(model: PixelModel, sizes: Sizes) -> tuple[float, float]:
-    """Of a whole batch of images, and of one of its pixels: the median over rows but the first."""
-    ends = [time.perf_counter()]
+def walk_seconds(model: PixelModel, sizes: Sizes) -> float:
+    """Of a whole batch of images."""
+    start = time.perf_counter()
+    raster.generate(model, sizes.batch, seeded())
+    return time.perf_counter() - start
+
+
+def pixel_seconds(model: PixelModel, sizes: Sizes) -> float:
+    """Processor time of one pixel of a batch: the median over rows but the first."""
+    ends: list[float] = []
     raster.generate(
-        model, sizes.batch, seeded(), on_row=lambda *_: ends.append(time.perf_counter())
+        model,
+        sizes.batch,
+        seeded(),
+        on_row=lambda *_: ends.append(time.process_time()),
+        num_threads=1,
     )
-    rows = [after - before for before, after in itertools.pairwise(ends[1:])]
-    return ends[-1] - ends[0], statistics.median(rows) / WIDTH
+    rows = [after - before for before, after in itertools.pairwise(ends)]
+    return statistics.median(rows) / WIDTH
 
 
 def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
@@ -95,7 +107,7 @@ def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
     oracle, walk = [], []
     for _ in range(sizes.turns):
         oracle.append(symbols * oracle_seconds(model, sizes))
-        walk.append(walk_seconds(model, sizes)[0])
+        walk.append(walk_seconds(model, sizes))
     timed = f"{sizes.oracle} sub-pixels timed, times {symbols // sizes.oracle}"
     count = threads.sensible(model, sizes.batch)
     return [
@@ -110,7 +122,7 @@ def by_height(kind: type[PixelModel], sizes: Sizes) -> Rows:
     seconds: dict[int, list[float]] = {height: [] for height in HEIGHTS}
     for turn in range(sizes.turns):
         for height in HEIGHTS[:: 1 - 2 * (turn % 2)]:  # to and fro, against drift
-            seconds[height].append(walk_seconds(models[height], sizes)[1])
+            seconds[height].append(pixel_seconds(models[height], sizes))
     rows: Rows = [
         {
             "what": f"a pixel at height {height}, ms",
@@ -126,15 +138,16 @@ def by_height(kind: type[PixelModel], sizes: Sizes) -> Rows:
 
 
 def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
-    """Of `addmm_`, which torch's counter leaves out."""
-    return 2 * a[0] * a[1] * b[1]
+    """Of `addmm_` and `baddbmm_`, which torch's counter leaves out."""
+    return 2 * a.numel() * b[-1]
 
 
 def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
     """All products of 8 rows, masked ones at their full size, by torch's own counter."""
     model = make(kind, 8, sizes)
     images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)
-    mapping = {torch.ops.aten.addmm_: in_place_flops}
+    products = (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_)
+    mapping = dict.fromkeys(products, in_place_flops)
     totals = []
     for run in (lambda: raster.generate(model, 1, seeded()), lambda: model(images)):
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter, torch.no_grad():

@@ -7,13 +7,14 @@ import torch
 
 from pixelrnn.generation.reference import Network
 
-WORK_PER_THREAD = 25_000_000
+WORK_PER_THREAD = 100_000_000
 """Weights times images for each thread.
 
 Measured on 2 cores AMD EPYC (AVX-512), torch 2.13, all three models with 4 layers, h from 16 to
-128, batches of 16 and 64, one and two threads interleaved in one process: below 35 million the
-second thread gains nothing (0.9 to 1.1 times as fast), from 50 million on it gains 1.2 to 1.4.
-While another process kept a core busy, small models on two threads were 5 to 100 times slower.
+128, batches of 16 and 64, one and two threads interleaved in one process. Below 35 million the
+second thread gains nothing (0.9 to 1.1 times as fast); from 50 to 100 million it gains 1.2 at most,
+from 200 million on 1.2 to 1.4. But while other processes keep the cores busy, two threads that wait
+for each other are 5 to 100 times slower, and one thread is not: so a second one has to be worth it.
 """
 
 

@@ -171,7 +171,7 @@ def test_threads_are_restored_after_an_interrupt():
 def test_threads_by_size():
     with threads.limited(2):
         assert threads.sensible(PixelCNN((1, 4, 4), levels=2, hidden=4), 16) == 1
-        assert threads.sensible(PixelCNN((3, 4, 4), hidden=64), 64) == 2
+        assert threads.sensible(PixelCNN((3, 4, 4), hidden=64), 128) == 2
 
 
 class Twice(PixelModel):
