@@ -1,5 +1,10 @@
+import multiprocessing
+
 import pytest
 from local_server import LocalServer
+
+# before any test starts the server of processes, or each of its children imports torch anew
+multiprocessing.set_forkserver_preload(["pixelrnn.data"])
 
 
 @pytest.fixture
@@ -13,4 +18,4 @@ def server(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("pixelrnn.data.fetch.TIMEOUT", 0.3)
+    monkeypatch.setattr("pixelrnn.data.fetch.TIMEOUT", 1.0)

@@ -21,9 +21,7 @@ from pixelrnn.errors import DataError
 @pytest.fixture(scope="module")
 def fresh():
     """Processes that share no state with this one but start fast."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pixelrnn.data", "process_jobs"])
-    return context
+    return multiprocessing.get_context("forkserver")
 
 
 def _on_server(module, server, way):
