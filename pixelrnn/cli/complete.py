@@ -71,13 +71,15 @@ def complete(
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
     known = occlusion(occlude, *model.image_shape[1:]).to(accelerator)
     repeated = images.repeat_interleave(draws, dim=0)
-    completed = model.complete(
-        repeated, known, for_images(seed, n * draws), temperature, progress=True
+    completed = model.complete_chunks(
+        repeated, known, generators, temperature, batch_size=draws, progress=True
     )
-    rows = completed.unflatten(0, (n, draws))
-    whole = torch.cat([(images * known)[:, None], rows, images[:, None]], dim=1)
+    rows = (
+        torch.cat([image[None] * known, drawn, image[None]])
+        for image, drawn in zip(images, completed, strict=True)
+    )
     target = Path(out) if out else Path(run) / "samples" / f"complete-{occlude}-seed{seed}"
-    return save([whole.flatten(0, 1)], model.levels, target, columns=draws + 2)
+    return save(rows, model.levels, target, columns=draws + 2)
 
 
 def occlusion(which: Occlusion, height: int, width: int) -> Tensor:

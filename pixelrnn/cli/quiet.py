@@ -1,11 +1,28 @@
 """What a command sets once: threads, and silence for messages that help no user."""
 
 import logging
+import os
 import warnings
 
 import torch
 
+from pixelrnn.models.base import PixelModel
 from pixelrnn.ops import memory
+
+SMALL = 1_000_000_000
+"""Weights x images x pixels of a training step below which it takes one thread.
+
+The products of a small model are too small to share: a second thread gains little, and while other
+processes keep the cores busy it makes them tens of times slower.
+"""
+
+
+def sensible_threads(model: PixelModel, batch_size: int) -> int:
+    """Threads for training: one for a small model, else all cores."""
+    weights = sum(weight.numel() for weight in model.parameters())
+    pixels = model.image_shape[1] * model.image_shape[2]
+    small = weights * batch_size * pixels < SMALL
+    return 1 if small else os.cpu_count() or 1
 
 
 def set_up(threads: int | None) -> None:

@@ -75,7 +75,7 @@ def train(
         callbacks: name -> config or null.
         logger: name -> config or null.
         seed: of weights, data order and draws.
-        threads: of this process; None: all cores.
+        threads: of this process; None: one for small models, else all cores.
         label: what the run is about, `<data>-<model>`.
         sweep_name: groups runs in W&B.
         folder: run folder.
@@ -95,9 +95,10 @@ def train(
     if done is not None:
         report.show(done, run, "finished before; delete the folder to train anew")
         return done
-    quiet.set_up(threads)
+    quiet.set_up(threads or 1)
     pl.seed_everything(seed, workers=True, verbose=False)
     module, data_module = _build(config)
+    torch.set_num_threads(threads or quiet.sensible_threads(module.model, data_module.batch_size))
     run.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run / ".lock", timeout=0):
@@ -135,7 +136,7 @@ def _build(config: dict[str, Any]) -> tuple[PixelModule, PixelDataModule]:
     with _naming("scheduler"):
         scheduler = instantiate(config["scheduler"], _convert_="all")
     with _naming("trainer"):
-        _trainer(config, callbacks=[], logger=False)
+        _trainer(config, data_module, callbacks=[], logger=False)
     module = PixelModule(model, optimizer, scheduler, model_config=config["model"])
     return module, data_module
 
@@ -156,7 +157,10 @@ def _naming(key: str) -> Iterator[None]:
         raise
 
 
-def _trainer(config: dict[str, Any], callbacks: list[Any], logger: Any) -> pl.Trainer:
+def _trainer(
+    config: dict[str, Any], data: PixelDataModule, callbacks: list[Any], logger: Any
+) -> pl.Trainer:
+    no_validation = {} if "val" in data.splits else {"limit_val_batches": 0}
     return instantiate(
         config["trainer"],
         callbacks=callbacks,
@@ -164,6 +168,7 @@ def _trainer(config: dict[str, Any], callbacks: list[Any], logger: Any) -> pl.Tr
         plugins=[checkpoint.AtomicCheckpointIO()],
         default_root_dir=config["folder"],
         enable_progress_bar=bool(callbacks),
+        **no_validation,
         _convert_="all",
     )
 
@@ -218,7 +223,7 @@ def _fit(
     for logger in loggers:
         if not isinstance(logger, pl.loggers.CSVLogger):
             logger.log_hyperparams(config)
-    trainer = _trainer(config, callbacks, loggers)
+    trainer = _trainer(config, data, callbacks, loggers)
     started = time.monotonic()
     try:
         trainer.fit(module, data, ckpt_path=resume_from)

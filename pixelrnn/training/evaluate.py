@@ -6,6 +6,7 @@ from pytorch_lightning import Trainer
 
 from pixelrnn.data.base import PixelDataModule, Split
 from pixelrnn.models.base import PixelModel
+from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
 
 
@@ -24,7 +25,7 @@ def evaluate(
 
     Returns:
         `{split}/nll` (nats per image), `{split}/bits_per_dim`, each with `_stderr`, and
-        `{split}/images`.
+        `{split}/images`; on data with known entropy also `{split}/gap` and `{split}/regret`.
     """
     module = PixelModule(model)
     module.split = split
@@ -32,6 +33,7 @@ def evaluate(
         accelerator=accelerator,
         devices=1,
         precision="32-true",
+        callbacks=[EntropyGap(data)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -71,17 +71,17 @@ class PixelModule(LightningModule):
             self._check_finite("gradient norm", norm)
             self.log("train/grad_norm", norm)
 
-    def validation_step(self, images: Tensor, batch_index: int) -> None:
-        """Add a batch to the validation likelihood."""
-        self.evaluation.update(self.model.log_prob(images))
+    def validation_step(self, images: Tensor, batch_index: int) -> dict[str, Tensor]:
+        """Add a batch to the validation likelihood; callbacks may want its `log_prob`, (B,)."""
+        return self._evaluate(images)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation likelihood."""
         self._log_evaluation("val")
 
-    def test_step(self, images: Tensor, batch_index: int) -> None:
+    def test_step(self, images: Tensor, batch_index: int) -> dict[str, Tensor]:
         """Add a batch to the likelihood of `self.split`."""
-        self.evaluation.update(self.model.log_prob(images))
+        return self._evaluate(images)
 
     def on_test_epoch_end(self) -> None:
         """Log the likelihood of `self.split`."""
@@ -109,6 +109,11 @@ class PixelModule(LightningModule):
     def on_fit_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
+
+    def _evaluate(self, images: Tensor) -> dict[str, Tensor]:
+        log_prob = self.model.log_prob(images)
+        self.evaluation.update(log_prob)
+        return {"log_prob": log_prob}
 
     def _log_evaluation(self, split: str) -> None:
         mean, stderr = self.evaluation.compute()
