@@ -72,7 +72,7 @@ def complete(
     known = occlusion(occlude, *model.image_shape[1:]).to(accelerator)
     repeated = images.repeat_interleave(draws, dim=0)
     completed = model.complete_chunks(
-        repeated, known, generators, temperature, batch_size=draws, progress=True
+        repeated, known, for_images(seed, n * draws), temperature, batch_size=draws, progress=True
     )
     rows = (
         torch.cat([image[None] * known, drawn, image[None]])

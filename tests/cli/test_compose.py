@@ -31,7 +31,7 @@ def choices(group):
 @pytest.mark.parametrize("group", ["data", "model", "optimizer", "scheduler", "likelihood"])
 def test_every_choice_composes_and_is_valid(group):
     for choice in choices(group):
-        if choice in ("stack",) or (group, choice) == ("likelihood", "bernoulli"):
+        if (group, choice) == ("likelihood", "bernoulli"):
             continue
         config = composed("train", f"{group}={choice}", "logger=csv")
         config.folder, config.signature = ".", ""
@@ -45,7 +45,7 @@ def test_bernoulli_goes_with_binary_data():
     assert resolved["model"]["levels"] == 2
 
 
-OURS = [(g, c) for g in ("data", "model") for c in choices(g) if c != "stack"]
+OURS = [(g, c) for g in ("data", "model") for c in choices(g)]
 
 
 @pytest.mark.parametrize(("group", "choice"), OURS)

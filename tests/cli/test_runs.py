@@ -182,3 +182,16 @@ def test_a_checkpoint_calls_nothing_but_models(run):
     with pytest.raises(RunError, match=r"will not call os.mkdir"):
         pixelrnn.load_model(run)
     assert not Path("called").exists()
+
+
+def test_a_training_that_ends_before_its_first_validation_is_evaluated():
+    assert main([*TINY, "trainer.max_steps=1"]) == 0
+    assert json.loads((only_run() / "results.json").read_text())["steps"] == 1
+
+
+def test_known_entropy_reaches_the_record():
+    argv = ["data=mesh", "data.height=3", "data.width=3"]
+    assert main([*TINY, *argv, "trainer.limit_train_batches=1"]) == 0
+    (run,) = Path("runs").glob("mesh-*")
+    metrics = json.loads((run / "results.json").read_text())["metrics"]
+    assert {"test/gap", "test/gap_stderr", "test/regret", "test/regret_stderr"} <= set(metrics)
