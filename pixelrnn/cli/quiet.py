@@ -40,6 +40,7 @@ def set_up(threads: int | None) -> None:
         ".*isinstance.treespec, LeafSpec.*",
         ".*LeafSpec.*",
         ".*anonymous setting has no effect.*",
+        ".*srun. command is available.*",
         ".*number of training batches.*smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", message=message)
