@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pixelrnn.cli import threads
 from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.runs import schema
 
@@ -52,7 +53,7 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
         except PixelRNNError as error:
             refused.append(error)
 
-    multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(argv)
+    multirun = is_multirun(argv)
     decorated = hydra.main(
         version_base="1.3", config_path=str(conf_dir()), config_name=config_name
     )(task if multirun else alone)
@@ -60,6 +61,11 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
         decorated()
     if refused:
         raise refused[0]
+
+
+def is_multirun(argv: list[str]) -> bool:
+    """Whether Hydra is asked for more than one job."""
+    return not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(argv)
 
 
 @contextlib.contextmanager
@@ -133,7 +139,11 @@ def _known(config_name: str, argv: list[str], parent: str) -> list[str]:
 
 
 def register_resolvers() -> None:
-    """`${from_data:image_shape}`: ask the configured data set, before any file is read."""
+    """The functions that configurations may call.
+
+    `${from_data:image_shape}` asks the configured data set, before any file is read;
+    `${share_of_threads:}` asks the launcher.
+    """
 
     def from_data(attribute: str, *, _root_: DictConfig) -> Any:
         data = instantiate(_root_.data, _convert_="all")
@@ -141,6 +151,7 @@ def register_resolvers() -> None:
         return list(value) if isinstance(value, tuple) else value
 
     OmegaConf.register_new_resolver("from_data", from_data, replace=True)
+    OmegaConf.register_new_resolver("share_of_threads", threads.share, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from pixelrnn.runs import schema
 
 VERBS = {
     "train": "train a model, evaluate it, draw samples; the same command resumes",
+    "table": "one of the paper's tables beside ours:  pixelrnn table table2 scale=small",
+    "runs": "list runs, best first:             pixelrnn runs by=val/bits_per_dim",
+    "dashboard": "a W&B workspace for a sweep:   pixelrnn dashboard sweep=table2",
     "evaluate": "exact likelihood of a split:       pixelrnn evaluate run=runs/... split=test",
     "sample": "exact samples, picture and array:  pixelrnn sample run=runs/... n=64",
     "data": "list data sets; fetch, verify, convert, describe one:  pixelrnn data mnist",
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise PixelRNNError(f"{verb}: no such verb; {schema.nearest(verb, list(VERBS))}")
-        importlib.import_module(f"pixelrnn.cli.{verb}").main(rest)
+        return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0
     except PixelRNNError as error:
         print(f"pixelrnn: {error}", file=sys.stderr)
         return 2
@@ -60,7 +63,6 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return 1
-    return 0
 
 
 if __name__ == "__main__":

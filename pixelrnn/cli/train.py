@@ -4,20 +4,20 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-import wandb
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pydantic import ValidationError
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pixelrnn import files
 from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, quiet, report
+from pixelrnn.cli import compose, jobs, quiet, report, rerun, tracking
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.generation import pictures
@@ -29,18 +29,56 @@ from pixelrnn.training.evaluate import evaluate
 from pixelrnn.training.module import PixelModule
 
 
-def main(argv: list[str]) -> None:
-    """Entry of the verb."""
+def main(argv: list[str]) -> int | None:
+    """Entry of the verb. Returns the exit code of a multirun."""
+    _check_words(argv)
+    stored_run = [word for word in argv if word.startswith("run=")]
+    if stored_run:
+        rerun.main(stored_run[0].removeprefix("run="), argv, train)
+        return None
+    if compose.is_multirun(argv):
+        return jobs.run(argv, job)
     compose.run("train", task, argv)
+    return None
 
 
 def task(config: DictConfig) -> None:
-    """One job of a run or multirun."""
+    """One run."""
+    compose.call(train, _named(config))
+
+
+def job(config: DictConfig) -> float | None:
+    """One run of a multirun: what goes wrong is recorded, and stops no other.
+
+    Returns:
+        val/bits_per_dim, for a sweeper that optimises; None if the job failed.
+    """
+    with jobs.recorded(lambda: Path(_named(config).folder)):
+        metrics = compose.call(train, config)["metrics"]
+        return metrics.get("val/bits_per_dim", metrics["test/bits_per_dim"])
+    return None
+
+
+def _named(config: DictConfig) -> DictConfig:
+    """Give a configuration its signature and folder."""
     given = config.folder
     config.folder, config.signature = ".", ""
     config.signature = signature_of(compose.plain(config))
     config.folder = given or f"{config.paths.runs}/{config.label}-{config.signature}"
-    compose.call(train, config)
+    return config
+
+
+def _check_words(argv: list[str]) -> None:
+    """A scale needs something to scale.
+
+    Raises:
+        ConfigError: scale=small alone.
+    """
+    groups = {word.lstrip("+").split("=", 1)[0] for word in argv if "=" in word}
+    if "scale=small" in argv and groups.isdisjoint({"experiment", "sweep", "benchmark"}):
+        raise ConfigError(
+            "scale=small: of which benchmark? Add experiment=..., sweep=... or benchmark=..."
+        )
 
 
 def train(
@@ -58,6 +96,7 @@ def train(
     threads: Positive | None,
     label: str,
     sweep_name: str | None,
+    scale: Literal["small"] | None,
     folder: str,
     signature: str,
     paths: dict[str, str],
@@ -77,7 +116,8 @@ def train(
         seed: of weights, data order and draws.
         threads: of this process; None: one for small models, else all cores.
         label: what the run is about, `<data>-<model>`.
-        sweep_name: groups runs in W&B.
+        sweep_name: groups runs in W&B and tables.
+        scale: "small": a row of the paper's tables on stand-in data; None: as configured.
         folder: run folder.
         signature: of the effective configuration.
         paths: roots of runs and data.
@@ -102,7 +142,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run / ".lock", timeout=0):
-            results = _run(config, run, module, data_module)
+            results = _recorded(config, run, module, data_module)
     except Timeout as error:
         raise RunError(f"{run}: another process is training this run") from error
     report.show(results, run, "done")
@@ -173,56 +213,69 @@ def _trainer(
     )
 
 
-def _run(
+def _recorded(
     config: dict[str, Any], run: Path, module: PixelModule, data: PixelDataModule
 ) -> dict[str, Any]:
-    """Fit from the last sound checkpoint, if any, then evaluate and record."""
-    resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
-    record.start(run, config)
-    data.prepare_data()
-    data.setup()
+    """Run, and leave failed.json if that raises."""
     try:
-        seconds = _fit(config, module, data, resume_from)
-        best = stored.load_model(run)
-        accelerator = config["trainer"].get("accelerator", "auto")
-        metrics: dict[str, float] = {}
-        for split in data.splits:
-            metrics |= evaluate(best, data, split, accelerator)
-        _final_samples(best, run, config["seed"])
-        results = {
-            "label": config["label"],
-            "dataset_id": data.dataset_id,
-            "signature": config["signature"],
-            "sweep_name": config["sweep_name"],
-            "seed": config["seed"],
-            "metrics": metrics,
-            "parameters": sum(p.numel() for p in best.parameters()),
-            "steps": module.trainer.global_step,
-            "epochs": module.trainer.current_epoch,
-            "training_seconds": seconds,
-            "evaluation_dtype": "float32",
-            "wandb_id": config["signature"] if config["logger"].get("wandb") else None,
-            "environment": record.environment(),
-        }
-        if wandb.run is not None:
-            wandb.run.summary.update(metrics)
-    finally:
-        wandb.finish()
+        with tracking.session(config) as loggers:
+            results = _run(config, run, module, data, loggers)
+    except Exception as error:
+        record.fail(run, error)
+        raise
     record.finish(run, results)
     return results
 
 
+def _run(
+    config: dict[str, Any],
+    run: Path,
+    module: PixelModule,
+    data: PixelDataModule,
+    loggers: list[Logger],
+) -> dict[str, Any]:
+    """Fit from the last sound checkpoint, if any, then evaluate."""
+    resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
+    record.start(run, config)
+    data.prepare_data()
+    data.setup()
+    seconds = _fit(config, module, data, resume_from, loggers)
+    best = stored.load_model(run)
+    metrics: dict[str, float] = {}
+    for split in data.splits:
+        metrics |= evaluate(best, data, split, config["trainer"].get("accelerator", "auto"))
+    _final_samples(best, run, config["seed"])
+    tracking.summarise(metrics)
+    return {
+        "label": config["label"],
+        "dataset_id": data.dataset_id,
+        "signature": config["signature"],
+        "sweep_name": config["sweep_name"],
+        "scale": config["scale"],
+        "seed": config["seed"],
+        "metrics": metrics,
+        "parameters": sum(p.numel() for p in best.parameters()),
+        "steps": module.trainer.global_step,
+        "epochs": module.trainer.current_epoch,
+        "training_seconds": seconds,
+        "evaluation_dtype": "float32",
+        "wandb_id": config["signature"] if config["logger"].get("wandb") else None,
+        "environment": record.environment(),
+        "config": config,
+    }
+
+
 def _fit(
-    config: dict[str, Any], module: PixelModule, data: PixelDataModule, resume_from: Path | None
+    config: dict[str, Any],
+    module: PixelModule,
+    data: PixelDataModule,
+    resume_from: Path | None,
+    loggers: list[Logger],
 ) -> float:
     """Returns the seconds of training, those before an interruption included."""
     callbacks = [
         instantiate(node, _convert_="all") for node in config["callbacks"].values() if node
     ]
-    loggers = [instantiate(node, _convert_="all") for node in config["logger"].values() if node]
-    for logger in loggers:
-        if not isinstance(logger, pl.loggers.CSVLogger):
-            logger.log_hyperparams(config)
     trainer = _trainer(config, data, callbacks, loggers)
     started = time.monotonic()
     try:

@@ -34,6 +34,26 @@ def finish(run: Path, results: dict[str, Any]) -> None:
     """Write results.json: its presence says that the run is finished."""
     with files.replacing(run / "results.json") as file:
         json.dump(results, file, indent=2)
+    (run / "failed.json").unlink(missing_ok=True)
+
+
+def fail(run: Path, error: Exception) -> None:
+    """Write failed.json: why the last try of a run ended early."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    with files.replacing(run / "failed.json") as file:
+        json.dump({"type": type(error).__name__, "message": text}, file)
+        file.write("\n")
+
+
+def failure(run: Path) -> str | None:
+    """One line on why the last try failed; None if it did not."""
+    try:
+        content = json.loads((run / "failed.json").read_text(encoding="utf-8"))
+        return f"{content['type']}: {content['message']}"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return "failed.json is not readable"
 
 
 def results(run: Path) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ WITHOUT_EFFECT = (
     "model.checkpoint_layers",
     "sweep_name",
     "label",
+    "scale",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",

@@ -1,0 +1,112 @@
+"""A multirun that survives: every job leaves a note, and the end says what became of them all.
+
+Jobs may run in other processes or on other machines, so notes are files:
+runs/.sweep/<time>/<job number>.json. A note that still says "started" is of a job that was killed.
+"""
+
+import contextlib
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from rich.console import Console
+
+from pixelrnn import files
+from pixelrnn.cli import compose
+from pixelrnn.errors import PixelRNNError
+
+STATES = ("finished", "resumed", "skipped", "failed", "killed")
+
+
+def run(argv: list[str], job: Callable[[Any], Any]) -> int:
+    """Run all jobs, print the summary.
+
+    Args:
+        argv: overrides and Hydra's flags.
+        job: function of a module, so that launchers can send it elsewhere.
+
+    Returns:
+        0, or 1 if a job failed or was killed.
+    """
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    words = [*argv, f"hydra.sweep.dir='${{paths.runs}}/.sweep/{stamp}'"]
+    broken = None
+    try:
+        compose.run("train", job, words)
+    except PixelRNNError:
+        raise
+    except Exception as error:  # a launcher whose job was killed: the others' notes still count
+        broken = error
+    return _report(_runs(argv) / ".sweep" / stamp, broken)
+
+
+@contextlib.contextmanager
+def recorded(folder_of: Callable[[], Path]) -> Iterator[None]:
+    """Note what becomes of a job; an error ends here.
+
+    Args:
+        folder_of: names the run folder; may raise, as any part of the job.
+    """
+    hydra = HydraConfig.get()
+    note = Path(hydra.sweep.dir) / f"{hydra.job.num}.json"
+    content = {"job": " ".join(hydra.overrides.task), "run": None, "state": "started"}
+    _write(note, content)
+    try:
+        run = folder_of()
+        content["run"] = str(run)
+        state = "finished"
+        if (run / "results.json").is_file():
+            state = "skipped"
+        elif (run / "checkpoints" / "last.ckpt").is_file():
+            state = "resumed"
+        _write(note, content)
+        yield
+        content["state"] = state
+    except Exception as error:
+        if not isinstance(error, PixelRNNError):
+            traceback.print_exc()
+        content |= {"state": "failed", "message": " ".join(str(error).split())[:300]}
+        content["type"] = type(error).__name__
+    finally:
+        if content["state"] != "started":
+            _write(note, content)
+
+
+def notes(folder: Path) -> list[dict[str, Any]]:
+    """All notes of a multirun, in the order of its jobs."""
+    paths = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    for content in found:
+        if content["state"] == "started":
+            content |= {"state": "killed", "message": "the same command goes on from here"}
+    return found
+
+
+def _runs(argv: list[str]) -> Path:
+    given = [word.partition("=")[2] for word in argv if word.startswith("paths.runs=")]
+    return Path(given[-1] if given else os.environ.get("PIXELRNN_RUNS", "runs"))
+
+
+def _report(folder: Path, broken: Exception | None) -> int:
+    """Print what became of the jobs; returns the exit code."""
+    found = notes(folder)
+    bad = [content for content in found if content["state"] in ("failed", "killed")]
+    counts = [f"{sum(c['state'] == state for c in found)} {state}" for state in STATES]
+    lines = [f"multirun: {len(found)} jobs: {', '.join(c for c in counts if c[0] != '0')}"]
+    lines += [f"  {c['state']}  {c['job']}: {c['message']}" for c in bad]
+    if broken is not None:
+        lines.append(f"  the launcher broke off: {' '.join(str(broken).split())[:300]}")
+    if bad or broken is not None:
+        lines.append("  the same command skips what is finished and tries the rest again")
+    Console(stderr=True).print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    return 1 if bad or broken is not None else 0
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with files.replacing(path) as file:
+        json.dump(content, file)

@@ -1,0 +1,20 @@
+"""Each job's share of the machine, read from Hydra's launcher."""
+
+import os
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+
+def share() -> int | None:
+    """Threads of one job; None, all cores, where jobs run one after another."""
+    if not HydraConfig.initialized():
+        return None
+    launcher = OmegaConf.to_container(HydraConfig.get().launcher, resolve=False)
+    if launcher.get("cpus_per_task"):
+        return int(launcher["cpus_per_task"])
+    jobs = launcher.get("n_jobs", 1)
+    if jobs == 1:
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, cores // jobs) if jobs > 0 else 1

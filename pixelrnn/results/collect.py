@@ -1,0 +1,131 @@
+"""Finds runs on disc, in seconds for thousands: no torch, and no YAML where results.json is."""
+
+import fnmatch
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from pixelrnn.runs import record
+from pixelrnn.runs.signature import effective
+
+State = Literal["finished", "unfinished", "failed", "damaged"]
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OF_THE_DRAW = ("seed", "data.seed", "folder", "signature", "callbacks.*.dirpath")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known of a run folder.
+
+    Attributes:
+        folder: where it lies.
+        state: finished: its record is whole; unfinished: being trained, or interrupted; failed: the
+            last try raised; damaged: its files cannot be read.
+        config: resolved configuration; empty if damaged.
+        results: the record; empty unless finished.
+        changed: seconds since the epoch.
+        message: why it failed or is damaged.
+    """
+
+    folder: Path
+    state: State
+    config: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    changed: float = 0.0
+    message: str | None = None
+
+    @property
+    def label(self) -> str:
+        """<data>-<model>."""
+        return self.config.get("label") or self.folder.name.rpartition("-")[0]
+
+    def metric(self, name: str) -> float | None:
+        """A final metric such as val/bits_per_dim."""
+        return self.results.get("metrics", {}).get(name)
+
+    def age(self) -> float:
+        """Seconds since anything was recorded."""
+        return max(0.0, time.time() - self.changed)
+
+
+def scan(root: Path) -> list[Run]:
+    """All runs directly below a folder, by name. Other folders are passed over."""
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as entries:
+        folders = sorted(Path(e.path) for e in entries if e.is_dir() and e.name[0] != ".")
+    return [run for folder in folders if (run := look(folder)) is not None]
+
+
+def look(folder: Path) -> Run | None:
+    """One run folder; None if it is none."""
+    names = set(os.listdir(folder))
+    if "results.json" in names:
+        return _finished(folder)
+    if not names & {"config.yaml", "failed.json"}:
+        return None
+    state: State = "failed" if "failed.json" in names else "unfinished"
+    message = record.failure(folder)
+    config = {}
+    if "config.yaml" in names:
+        config = _config(folder)
+        if not config:
+            state, message = "damaged", "config.yaml is not readable"
+    newest = max((folder / name).stat().st_mtime for name in names if name[0] != ".")
+    return Run(folder, state, config, changed=newest, message=message)
+
+
+def value(config: dict[str, Any], key: str) -> Any:
+    """The value of a dotted key; None where there is none."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, dict):
+            return None
+        node = node.get(part)
+    return node
+
+
+def matches(config: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether all wanted dotted keys have the wanted values."""
+    return bool(config) and all(value(config, key) == wish for key, wish in wanted.items())
+
+
+def setting(config: dict[str, Any]) -> str:
+    """Equal for runs that differ in nothing but their seed."""
+    kept = _without_draw(effective(config))
+    return json.dumps(kept, sort_keys=True).replace(json.dumps(config.get("folder"))[1:-1], ".")
+
+
+def _without_draw(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    kept = {}
+    for key, item in config.items():
+        name = f"{prefix}{key}"
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in _OF_THE_DRAW):
+            kept[key] = _without_draw(item, f"{name}.") if isinstance(item, dict) else item
+    return kept
+
+
+def _finished(folder: Path) -> Run:
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_bytes())
+        results["metrics"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        changed = path.stat().st_mtime
+        return Run(folder, "damaged", changed=changed, message="results.json is not readable")
+    config = results.get("config") or _config(folder)
+    return Run(folder, "finished", config, results, path.stat().st_mtime)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,116 @@
+"""Every experiment and sweep of the paper's tables: composes, has the paper's size, trains."""
+
+import hydra
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+
+from pixelrnn.cli import compose, jobs, train
+from pixelrnn.ops import masks
+from pixelrnn.results import collect, tables
+from tests.cli.test_compose import CONF, choices, composed
+
+EXPERIMENTS = [name for name in choices("experiment") if name.startswith(tuple(choices("sizes")))]
+TABLES = choices("sweep")
+PARAMETERS = {
+    "cifar10_diagonal_bilstm": 8_844_032,
+    "cifar10_row_lstm": 9_621_248,
+    "cifar10_pixelcnn": 5_340_416,
+    "mnist_diagonal_bilstm": 66_241,
+    "mnist_diagonal_bilstm_1": 41_633,
+    "imagenet32_row_lstm": 70_014_720,
+    "imagenet64_row_lstm": 42_900_224,
+}
+"""Stem, blocks and head of table 1 with direct skips, which cost nothing; masked weights count."""
+
+
+def resolved(*overrides):
+    config = composed("train", *overrides, "logger=csv", "threads=1")
+    config.folder, config.signature = ".", ""
+    return compose.plain(config)
+
+
+@pytest.fixture
+def without_weights(monkeypatch):
+    """Models of full size in no memory; only their masks are real."""
+
+    def real(*args, causal_mask=masks.causal_mask):
+        with torch.device("cpu"):
+            return causal_mask(*args)
+
+    monkeypatch.setattr(masks, "causal_mask", real)
+    return lambda: torch.device("meta")
+
+
+def test_there_is_an_experiment_for_every_row():
+    commands = {
+        row["overrides"] for name in tables.names() for row in tables.describe(name)["rows"]
+    }
+    assert commands == {f"experiment={name}" for name in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_full_size_has_the_papers_parameter_count(name, without_weights):
+    config = resolved(f"experiment={name}", "model.skip=false")
+    with without_weights():
+        model = compose.instantiate(config["model"], _convert_="all")
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("scale", ["paper", "small"])
+def test_a_run_of_an_experiment_fills_its_rows(name, scale):
+    """And no others."""
+    words = [f"experiment={name}"] + (["scale=small"] if scale == "small" else [])
+    config = resolved(*words)
+    for table in tables.names():
+        record = {"steps": 1, "seed": 0, "metrics": {}}
+        run = collect.Run(CONF, "finished", config, record)
+        filled = {line.command for line in tables.fill(table, scale, [run]).lines if line.runs}
+        mine = f"pixelrnn train {' '.join(words)}"
+        listed = {line.command for line in tables.fill(table, scale, []).lines}
+        assert filled == listed & {mine}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_takes_a_step_on_stand_in_data(name):
+    words = ["data.batch_size=2", "model.hidden=3", "model.layers=1", "model.head_width=4"]
+    if not name.startswith("mnist"):
+        words.append("data.size=8")
+    module, data = train._build(resolved(f"experiment={name}", "scale=small", *words))
+    data.setup()
+    images = torch.from_numpy(data.images("val")[:2].copy())
+    optimizer = module.optimizer(module.model.parameters())
+    losses = []
+    for _ in range(2):
+        loss = -module.model.log_prob(images).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("scale", ["paper", "small"])
+def test_a_sweep_is_the_rows_of_its_table(table, scale):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        words = [f"sweep={table}", f"scale={scale}"]
+        config = hydra.compose("train", words, return_hydra_config=True)
+    assert config.sweep_name == table
+    listed = config.hydra.sweeper.params.experiment.replace(" ", "").split(",")
+    rows = tables.describe(table)["rows"]
+    assert sorted(f"experiment={name}" for name in listed) == sorted(r["overrides"] for r in rows)
+
+
+def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
+    seen = []
+
+    def job(config):
+        (word,) = [w for w in HydraConfig.get().overrides.task if w.startswith("experiment=")]
+        seen.append((word, config.seed, config.model.residual, config.scale))
+
+    assert jobs.run(["-m", "sweep=table2", "scale=small", "seed=0,1"], job) == 0
+    assert len(seen) == len(set(seen)) == 4 * 2
+    assert {residual for _, _, residual, _ in seen} == {True, False}
+    assert {scale for *_, scale in seen} == {"small"}
