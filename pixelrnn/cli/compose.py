@@ -54,6 +54,9 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
             refused.append(error)
 
     multirun = is_multirun(argv)
+    if multirun:  # Hydra would refuse the flag between overrides
+        flags = ("-m", "--multirun")
+        argv = ["--multirun", *(word for word in argv if word not in flags)]
     decorated = hydra.main(
         version_base="1.3", config_path=str(conf_dir()), config_name=config_name
     )(task if multirun else alone)

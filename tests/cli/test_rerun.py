@@ -1,0 +1,74 @@
+"""`pixelrnn train run=runs/...`: a run again from its own folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import pixelrnn
+from pixelrnn.cli.main import main
+from pixelrnn.cli.rerun import moved
+from pixelrnn.runs import record
+from tests.cli.commands import TINY, results
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
+
+
+@pytest.fixture
+def run():
+    assert main(TINY) == 0
+    (run,) = Path("runs").glob("digits-*")
+    return run
+
+
+def test_in_a_new_folder_it_gives_the_same_weights(run, capfd):
+    assert main(["train", f"run={run}", "folder=again", "threads=1"]) == 0
+    one, two = (pixelrnn.load_model(path).state_dict() for path in (run, "again"))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    assert record.config(Path("again"))["callbacks"]["checkpoint"]["dirpath"] == "again/checkpoints"
+    assert record.results(run)["metrics"] == record.results(Path("again"))["metrics"]
+
+
+def test_in_its_own_folder_it_reports_even_when_that_was_moved(run, capfd):
+    os.rename(run, "elsewhere")
+    capfd.readouterr()
+    assert main(["train", "run=elsewhere"]) == 0
+    assert "finished before" in capfd.readouterr().out
+    Path("elsewhere/results.json").unlink()
+    assert main(["train", "run=elsewhere"]) == 0
+    assert Path("elsewhere/results.json").is_file()
+    assert not results()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run=runs/none"], "runs/none: no such run folder"),
+        (["run=kept", "seed=3"], "seed: train run=... takes the run's own configuration"),
+        (["run=kept", "threads=x"], "threads=x: input should be a valid integer"),
+    ],
+    ids=" ".join,
+)
+def test_refused(words, says, capfd):
+    Path("kept").mkdir()
+    Path("kept/config.yaml").write_text("{folder: kept, threads: 1}")
+    assert main(["train", *words]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert says in line
+
+
+def test_a_stored_configuration_calls_nothing_else(run, capfd):
+    config = record.config(run)
+    config["callbacks"]["evil"] = {"_target_": "os.mkdir", "path": "called"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", f"run={run}", "folder=again"]) == 2
+    assert "will not call os.mkdir" in capfd.readouterr().err
+    assert not Path("called").exists()
+
+
+def test_only_whole_folder_names_move():
+    config = {"folder": "runs/a", "x": ["runs/a/c", "runs/ab"], "y": {"z": "runs/a"}}
+    expected = {"folder": "b", "x": ["b/c", "runs/ab"], "y": {"z": "b"}}
+    assert moved(config, "b") == expected
