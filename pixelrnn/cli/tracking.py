@@ -32,6 +32,8 @@ def summarise(metrics: dict[str, float]) -> None:
 
 
 def _logger(node: dict[str, Any], config: dict[str, Any]) -> Logger:
+    if "tags" in node:
+        node = node | {"tags": [tag for tag in node["tags"] if tag]}  # no experiment, no tag
     logger = instantiate(node, _convert_="all")
     if not isinstance(logger, WandbLogger):
         return logger
