@@ -1,0 +1,78 @@
+"""A sweep on a real SLURM: jobs put back into the queue go on, and the results are the same."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import TINY, results, spawn
+
+pytestmark = pytest.mark.slow
+SCRIPT = Path(__file__).parent / "start.sh"
+CANNOT = next(
+    (
+        f"no {program}: needs root and Debian's slurm-wlm and munge"
+        for program in ("slurmctld", "slurmd", "munged", "sbatch")
+        if shutil.which(program) is None
+    ),
+    None if os.geteuid() == 0 else "only root can start SLURM",
+)
+
+
+@pytest.fixture
+def slurm():
+    """Its configuration file, while it runs."""
+    if CANNOT:
+        pytest.skip(CANNOT)
+    pytest.importorskip("submitit", reason="extra slurm missing")
+    folder = tempfile.mkdtemp(prefix="pixelrnn-slurm-")
+    started = subprocess.run([SCRIPT, folder], capture_output=True, text=True, timeout=60)
+    try:
+        if started.returncode:
+            pytest.skip(f"SLURM does not start here: {started.stderr[-300:]}")
+        yield f"{folder}/slurm.conf"
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def asked(conf, *command):
+    environment = os.environ | {"SLURM_CONF": conf}
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+
+def running(conf):
+    listed = asked(conf, "squeue", "--noheader", "--states=R", "--array", "--format=%i %M")
+    return dict(line.split() for line in listed.splitlines())
+
+
+def test_requeued_jobs_go_on(slurm):
+    words = [word for word in TINY if not word.startswith("threads=")]
+    sweep = [*words, "-m", "seed=0,1,2", "trainer.max_epochs=12"]
+    settings = ["partition=debug", "cpus_per_task=1", "mem_gb=0", "array_parallelism=2"]
+    command = [*sweep, "hydra/launcher=slurm", *(f"hydra.launcher.{word}" for word in settings)]
+    process = spawn(*command, SLURM_CONF=slurm)
+    requeued = set()
+    deadline = time.monotonic() + 300
+    while process.poll() is None and len(requeued) < 2 and time.monotonic() < deadline:
+        half_done = len(list(Path("runs").glob("*/checkpoints/last.ckpt"))) > len(requeued)
+        for job in sorted(running(slurm)):
+            if half_done and job not in requeued and len(requeued) < 2:
+                asked(slurm, "scontrol", "requeue", job)
+                requeued.add(job)
+                break
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
+    assert len(requeued) == 2
+    assert "multirun: 3 jobs" in err
+    disturbed = results()
+    assert len(disturbed) == 3
+    shutil.move("runs", "disturbed")
+    undisturbed = spawn(*sweep, "threads=1")
+    undisturbed.communicate(timeout=500)
+    assert results() == disturbed
