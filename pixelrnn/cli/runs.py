@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -80,11 +81,15 @@ def _numbers(run: Run) -> dict[str, float]:
 
 
 def _grid(found: list[Run], by: str) -> Table:
-    grid = Table()
+    grid = Table(box=box.SIMPLE_HEAD)
     for heading in ("run", "state", by.replace("/", " "), "seed", "steps", "sweep", "age"):
         text = heading in ("run", "state", "sweep")
         grid.add_column(
-            heading, justify="left" if text else "right", no_wrap=heading in ("run", "state")
+            heading,
+            justify="left" if text else "right",
+            overflow="fold",
+            no_wrap=heading != "run",
+            min_width=7 if heading == by.replace("/", " ") else None,
         )
     for run in found:
         grid.add_row(

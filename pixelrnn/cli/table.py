@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -72,10 +73,11 @@ def _draw(filled: tables.Table, out: Path, stem: str) -> list[str]:
 
 
 def _grid(filled: tables.Table) -> Grid:
-    grid = Grid(title=filled.caption(), title_justify="left")
+    grid = Grid(title=filled.caption(), title_justify="left", box=box.SIMPLE_HEAD)
     shown = tables.HEADER[:-1]
     for heading in shown:
-        grid.add_column(heading, justify="left" if heading == "row" else "right", overflow="fold")
+        name = heading == "row"
+        grid.add_column(heading, justify="left" if name else "right", no_wrap=not name)
     for line in filled.lines:
         style = "dim" if line.command is None else None if line.runs else "yellow"
         grid.add_row(*tables.cells(filled, line)[: len(shown)], style=style)

@@ -17,7 +17,7 @@ from pixelrnn.runs import schema
 
 Scale = Literal["paper", "small"]
 
-HEADER = ("row", "paper", "ours", "difference", "seeds", "steps", "budget", "to get it")
+HEADER = ("row", "paper", "ours", "difference", "seeds", "steps", "weights", "minutes", "to get it")
 
 CSV_HEADER = (
     *("table", "row", "scale", "split", "unit", "paper", "ours", "ours_stderr"),
@@ -165,11 +165,11 @@ def cells(table: Table, line: Line) -> tuple[str, ...]:
     if line.published_train is not None:
         paper += f" ({line.published_train:.2f})"
     if line.command is None:
-        return (line.name, paper, "", "", "", "", "", "")
+        return (line.name, paper, *[""] * (len(HEADER) - 2))
     values = table.values(line)
     if not values:
         state = f"not run ({line.unfinished} unfinished)" if line.unfinished else "not run"
-        return (line.name, paper, state, "", "0", "", "", line.command)
+        return (line.name, paper, state, "", "0", "", "", "", line.command)
     mean = statistics.fmean(values)
     ours = f"{mean:.{digits}f}"
     if len(values) > 1:
@@ -177,7 +177,7 @@ def cells(table: Table, line: Line) -> tuple[str, ...]:
     trained = table.values(line, "train")
     if line.published_train is not None and trained:
         ours += f" ({statistics.fmean(trained):.{digits}f})"
-    difference = f"{mean - line.published:+.{digits}f}" if table.scale == "paper" else "other data"
+    difference = f"{mean - line.published:+.{digits}f}" if table.scale == "paper" else "-"
     return (
         line.name,
         paper,
@@ -185,14 +185,10 @@ def cells(table: Table, line: Line) -> tuple[str, ...]:
         difference,
         str(len(values)),
         f"{_steps(list(line.runs)):,.0f}",
-        _budget(line),
+        f"{line.runs[0].results['parameters']:,}",
+        f"{statistics.fmean(run.results['training_seconds'] for run in line.runs) / 60:.1f}",
         f"{line.command} (also {line.others} at another budget)" if line.others else line.command,
     )
-
-
-def _budget(line: Line) -> str:
-    seconds = statistics.fmean(run.results["training_seconds"] for run in line.runs)
-    return f"{line.runs[0].results['parameters']:,} parameters, {seconds / 60:.1f} min"
 
 
 def markdown(table: Table) -> str:

@@ -54,12 +54,14 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     whole = line(table, "cifar10_row_lstm")
     assert len(whole.runs) == 3
     assert (whole.others, whole.unfinished) == (1, 1)
-    name, paper, ours, difference, seeds, steps, budget, command = tables.cells(table, whole)
+    name, paper, ours, difference, seeds, steps, weights, minutes, command = tables.cells(
+        table, whole
+    )
     assert (name, paper) == ("residual, skip", "3.06")
     assert ours == "3.100 ± 0.100"
     assert difference == "+0.040"
     assert (seeds, steps) == ("3", "100")
-    assert "1.0 min" in budget
+    assert (weights, minutes) == ("1,234", "1.0")
     assert "1 at another budget" in command
     missing = line(table, "cifar10_row_lstm_plain")
     assert tables.cells(table, missing)[2] == "not run"
@@ -74,7 +76,7 @@ def test_scales_do_not_mix(tmp_path):
     table = tables.fill("table2", "small", runs)
     found = line(table, "cifar10_row_lstm scale=small")
     assert table.values(found) == [5.0]
-    assert tables.cells(table, found)[3] == "other data"
+    assert tables.cells(table, found)[3] == "-"
     assert "scale=small" in table.caption()
 
 
