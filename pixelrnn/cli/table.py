@@ -77,7 +77,12 @@ def _grid(filled: tables.Table) -> Grid:
     shown = tables.HEADER[:-1]
     for heading in shown:
         name = heading == "row"
-        grid.add_column(heading, justify="left" if name else "right", no_wrap=not name)
+        grid.add_column(
+            heading,
+            justify="left" if name else "right",
+            no_wrap=not name,
+            min_width=18 if name else None,
+        )
     for line in filled.lines:
         style = "dim" if line.command is None else None if line.runs else "yellow"
         grid.add_row(*tables.cells(filled, line)[: len(shown)], style=style)

@@ -220,10 +220,11 @@ def _recorded(
     try:
         with tracking.session(config) as loggers:
             results = _run(config, run, module, data, loggers)
+        record.finish(run, results)
     except Exception as error:
-        record.fail(run, error)
+        with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
+            record.fail(run, error)
         raise
-    record.finish(run, results)
     return results
 
 

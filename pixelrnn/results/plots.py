@@ -53,7 +53,13 @@ def curves(table: Table, path: Path) -> bool:
             points = learning_curve(run.folder, f"val/{table.metric}")
             if points:
                 label = line.name if number == 0 else None
-                ax.plot(*zip(*points, strict=True), color=f"C{index % 10}", label=label, lw=1)
+                ax.plot(
+                    *zip(*points, strict=True),
+                    color=f"C{index % 10}",
+                    label=label,
+                    lw=1,
+                    marker=".",
+                )
     if not ax.lines:
         return False
     ax.set_xlabel("step")
