@@ -39,6 +39,7 @@ def set_up(threads: int | None) -> None:
         ".*your dataloader is not resumable.*",
         ".*isinstance.treespec, LeafSpec.*",
         ".*LeafSpec.*",
+        ".*`srun` command is available.*",
         ".*anonymous setting has no effect.*",
         ".*srun. command is available.*",
         ".*number of training batches.*smaller than the logging interval.*",
