@@ -187,8 +187,12 @@ def cells(table: Table, line: Line) -> tuple[str, ...]:
         f"{_steps(list(line.runs)):,.0f}",
         f"{line.runs[0].results['parameters']:,}",
         f"{statistics.fmean(run.results['training_seconds'] for run in line.runs) / 60:.1f}",
-        f"{line.command} (also {line.others} at another budget)" if line.others else line.command,
+        line.command + _left_out(line),
     )
+
+
+def _left_out(line: Line) -> str:
+    return f" (also {line.others} of another budget or setting)" if line.others else ""
 
 
 def markdown(table: Table) -> str:

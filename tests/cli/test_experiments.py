@@ -6,6 +6,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 
 from pixelrnn.cli import compose, jobs, train
+from pixelrnn.cli.main import main
 from pixelrnn.ops import masks
 from pixelrnn.results import collect, tables
 from tests.cli.test_compose import CONF, choices, composed
@@ -114,3 +115,25 @@ def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
     assert len(seen) == len(set(seen)) == 4 * 2
     assert {residual for _, _, residual, _ in seen} == {True, False}
     assert {scale for *_, scale in seen} == {"small"}
+
+
+def test_scale_small_alone_scales_nothing(capfd):
+    assert main(["train", "scale=small"]) == 2
+    assert "scale=small: of which benchmark?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("launcher", "threads"),
+    [("basic", None), ("local_joblib", 2), ("local_submitit", 1), ("slurm", 2)],
+)
+def test_each_job_gets_its_share_of_threads(launcher, threads, monkeypatch):
+    pytest.importorskip("submitit", reason="extra slurm missing")
+    pytest.importorskip("joblib", reason="extra joblib missing")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        words = [f"hydra/launcher={launcher}", "hydra.job.num=0"]
+        config = hydra.compose("train", words, return_hydra_config=True)
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: config.hydra)
+    compose.register_resolvers()
+    assert config.threads == threads

@@ -15,6 +15,8 @@ def config(**changes):
             "layers": 12,
             "residual": True,
             "skip": True,
+            "kernel_size": 3,
+            "first_kernel_size": 7,
             "color_conditioning": True,
         },
         "trainer": {"max_epochs": 100},

@@ -62,7 +62,7 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     assert difference == "+0.040"
     assert (seeds, steps) == ("3", "100")
     assert (weights, minutes) == ("1,234", "1.0")
-    assert "1 at another budget" in command
+    assert "1 of another budget or setting" in command
     missing = line(table, "cifar10_row_lstm_plain")
     assert tables.cells(table, missing)[2] == "not run"
 
