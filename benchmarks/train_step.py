@@ -99,7 +99,7 @@ def variants(case: Case) -> list[str]:
 def step(case: Case, variant: str) -> Callable[[], None]:
     """Forward and backward on fixed random data."""
     torch.manual_seed(0)
-    kernel = "reference" if variant == "reference" else "autograd"
+    kernel = "reference" if variant == "reference" else "auto"
     network, inputs, loss = _layer(case, kernel) if case.layers is None else _model(case, kernel)
 
     def run() -> None:

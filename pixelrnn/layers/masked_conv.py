@@ -69,7 +69,8 @@ class MaskedConv2d(nn.Module):
             taps = self.masked_weight()[:, :, 0, : kw // 2 + 1].flip(2)  # k: k pixels to the left
             return row_conv(x, taps.permute(2, 0, 1).contiguous(), self.bias)
         padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, kw // 2, kh // 2, 0))  # (B, in, H+, W+)
-        return F.conv2d(padded, self.masked_weight(), self.bias).permute(2, 3, 0, 1)
+        y = F.conv2d(padded, self.masked_weight(), self.bias).permute(2, 3, 0, 1)
+        return y.contiguous()  # sums take over the layout of their first term: all later layers
 
     def step(self, batch: int, width: int) -> Step:
         """The same layer, one position at a time (see `stepping`).

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from pixelrnn.ops.conv_lstm import cell as cells
 from pixelrnn.ops.conv_lstm import plan as plans
-from pixelrnn.ops.conv_lstm import steps as loops
-from pixelrnn.ops.conv_lstm.cell import Cell, Compile
+from pixelrnn.ops.conv_lstm import steps
+from pixelrnn.ops.conv_lstm.cell import Compile
 from pixelrnn.ops.conv_lstm.plan import Plan
+from pixelrnn.ops.conv_lstm.steps import Loops
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
@@ -21,7 +22,7 @@ _graph_is_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph
 """Asked in a backward: may it run again? If not, what it saved can be overwritten."""
 
 
-def supports(input_to_state: Tensor, held: Tensor | None) -> str | None:
+def supports(input_to_state: Tensor, held: Tensor | None, compile: Compile) -> str | None:
     """What stands against this rung, or None."""
     if input_to_state.dtype not in DTYPES:
         return f"no version for {input_to_state.dtype}"
@@ -36,18 +37,22 @@ def conv_lstm(
     pad_before: int,
     held: Tensor | None,  # (T, L) bool, on the CPU
     compile: Compile = "auto",
+    loops: Loops | None = None,
 ) -> Tensor:  # (D, T, L, B, F)
-    """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32."""
+    """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32.
+
+    Without `loops` they are those of `steps`, with the cell that `compile` asks for.
+    """
     device = input_to_state.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         input_to_state, state_to_state = input_to_state.to(dtype), state_to_state.to(dtype)
     inputs = (input_to_state, state_to_state, initial_hidden, initial_cell)
     plan = plans.make(held, *input_to_state.shape[1:3])
-    cell = cells.choose(compile, device, input_to_state.dtype)
+    loops = loops or steps.with_cell(cells.choose(compile, device, input_to_state.dtype))
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     with torch.autocast(device, enabled=False):
-        return _ConvLSTM.apply(*inputs, pad_before, plan, cell, keep)
+        return _ConvLSTM.apply(*inputs, pad_before, plan, loops, keep)
 
 
 class _ConvLSTM(torch.autograd.Function):
@@ -60,18 +65,18 @@ class _ConvLSTM(torch.autograd.Function):
         initial_cell: Tensor,
         pad_before: int,
         plan: Plan,
-        cell: Cell,
+        loops: Loops,
         keep: bool,
     ) -> Tensor:
         gates = _places_apart(_rows_contiguous(input_to_state), plan)
         hidden, activations, states = loops.forward(
-            gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, cell, keep
+            gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, keep
         )
         if keep:
             ctx.save_for_backward(state_to_state, hidden, activations, *states)
             ctx.layout = gates.shape, gates.stride()
             ctx.initial_dtypes = initial_hidden.dtype, initial_cell.dtype
-            ctx.options = pad_before, plan, cell
+            ctx.options = pad_before, plan, loops
         return hidden[:, 1:, pad_before : pad_before + gates.shape[2]]
 
     @staticmethod
@@ -82,18 +87,18 @@ class _ConvLSTM(torch.autograd.Function):
                 "choose kernel.name=reference"
             )
         weight, hidden, activations, *states = ctx.saved_tensors
-        pad_before, plan, cell = ctx.options
+        pad_before, plan, loops = ctx.options
         grad_gates = torch.empty_like(activations) if _graph_is_kept() else activations
         grad_input = _grad_input(grad_gates, *ctx.layout, plan)
         grad_output = _rows_contiguous(grad_output)
         with torch.autocast(grad_output.device.type, enabled=False):
             separate = None if plan.whole else grad_input
             grad_cell = loops.backward(
-                grad_output, weight, activations, grad_gates, separate, states,
-                pad_before, plan, cell,
-            )  # fmt: skip
-            grad_weight = loops.weight_gradient(hidden, grad_gates, weight.shape[1], plan)
-            grad_hidden = loops.initial_hidden_gradient(
+                *(grad_output, weight, activations, grad_gates, separate, states),
+                *(pad_before, plan),
+            )
+            grad_weight = steps.weight_gradient(hidden, grad_gates, weight.shape[1], plan)
+            grad_hidden = steps.initial_hidden_gradient(
                 grad_output, grad_gates, weight, pad_before, plan
             )
         hidden_dtype, cell_dtype = ctx.initial_dtypes

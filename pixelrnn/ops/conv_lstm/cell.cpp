@@ -4,74 +4,10 @@
 // o, f, i, g; everything else is (D, n, B, F). Batch and features are contiguous; directions and
 // places have strides of their own, in elements. S is the storage type, C the type of the cell
 // state and of all arithmetic.
-//
-// exp and tanh of float are written out, after Cephes, so that every compiler vectorises them:
-// errors stay within 2 ulp. double takes those of the standard library: it serves tests.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
+#include "arithmetic.hpp"
 
 namespace {
-
-struct bfloat16 {
-    std::uint16_t bits;
-};
-
-template <class C, class S> inline C load(S value) { return static_cast<C>(value); }
-
-template <> inline float load<float, bfloat16>(bfloat16 value) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
-    float result;
-    std::memcpy(&result, &bits, sizeof result);
-    return result;
-}
-
-template <class S, class C> inline S store(C value) { return static_cast<S>(value); }
-
-template <> inline bfloat16 store<bfloat16, float>(float value) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    bits += 0x7fffu + ((bits >> 16) & 1u);  // round to nearest, ties to even
-    return {static_cast<std::uint16_t>(bits >> 16)};
-}
-
-inline double exponential(double x) { return std::exp(x); }
-
-inline float exponential(float x) {
-    x = x > 88.0f ? 88.0f : x;
-    x = x < -87.0f ? -87.0f : x;
-    const float shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to integer
-    const float n = shifted - 12582912.0f;
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    const std::int32_t bits = (static_cast<std::int32_t>(n) + 127) << 23;
-    float scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
-}
-
-inline double hyperbolic_tangent(double x) { return std::tanh(x); }
-
-inline float hyperbolic_tangent(float x) {
-    const float z = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * z + 2.06390887954e-2f;
-    p = p * z - 5.37397155531e-2f;
-    p = p * z + 1.33314422036e-1f;
-    p = p * z - 3.33332819422e-1f;
-    p = p * z * x + x;
-    const float far = 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f);
-    return z < 0.390625f ? p : far;
-}
-
-template <class C> inline C logistic(C x) { return C(1) / (C(1) + exponential(-x)); }
 
 struct Strides {
     std::int64_t direction, place;
@@ -86,8 +22,8 @@ constexpr std::int64_t serial_below = 4096;  // elements: a parallel region cost
 
 template <class S, class C>
 void forward(const std::int64_t* size, const S* gates, Strides gates_at, S* products,
-             Strides products_at, const C* before, Strides before_at, C* cell, Strides cell_at,
-             S* hidden, Strides hidden_at) {
+             Strides products_at, const C* before, Strides before_at, C* after,
+             Strides after_at, S* hidden, Strides hidden_at) {
     const std::int64_t D = size[0], n = size[1], B = size[2], F = size[3];
 #pragma omp parallel for collapse(3) schedule(static) if (D * n * B * F > serial_below)
     for (std::int64_t d = 0; d < D; ++d)
@@ -96,21 +32,20 @@ void forward(const std::int64_t* size, const S* gates, Strides gates_at, S* prod
         const S* x = row(gates, gates_at, d, l, b, 4 * F);
         S* a = row(products, products_at, d, l, b, 4 * F);
         const C* c0 = row(before, before_at, d, l, b, F);
-        C* c1 = row(cell, cell_at, d, l, b, F);
+        C* c1 = row(after, after_at, d, l, b, F);
         S* h = row(hidden, hidden_at, d, l, b, F);
 #pragma omp simd
         for (std::int64_t j = 0; j < F; ++j) {
-            const C o = logistic(load<C>(x[j]) + load<C>(a[j]));
-            const C f = logistic(load<C>(x[F + j]) + load<C>(a[F + j]));
-            const C i = logistic(load<C>(x[2 * F + j]) + load<C>(a[2 * F + j]));
-            const C g = hyperbolic_tangent(load<C>(x[3 * F + j]) + load<C>(a[3 * F + j]));
-            const C c = f * c0[j] + i * g;
-            a[j] = store<S>(o);
-            a[F + j] = store<S>(f);
-            a[2 * F + j] = store<S>(i);
-            a[3 * F + j] = store<S>(g);
-            c1[j] = c;
-            h[j] = store<S>(o * hyperbolic_tangent(c));
+            const Cell<C> cell = advance(
+                load<C>(x[j]) + load<C>(a[j]), load<C>(x[F + j]) + load<C>(a[F + j]),
+                load<C>(x[2 * F + j]) + load<C>(a[2 * F + j]),
+                load<C>(x[3 * F + j]) + load<C>(a[3 * F + j]), c0[j]);
+            a[j] = store<S>(cell.o);
+            a[F + j] = store<S>(cell.f);
+            a[2 * F + j] = store<S>(cell.i);
+            a[3 * F + j] = store<S>(cell.g);
+            c1[j] = cell.c;
+            h[j] = store<S>(cell.h);
         }
     }
 }
@@ -135,16 +70,14 @@ void backward(const std::int64_t* size, const S* activations, Strides activation
         C* dc = row(grad_cell, grad_cell_at, d, l, b, F);
 #pragma omp simd
         for (std::int64_t j = 0; j < F; ++j) {
-            const C o = load<C>(a[j]), f = load<C>(a[F + j]);
-            const C i = load<C>(a[2 * F + j]), g = load<C>(a[3 * F + j]);
-            const C t = hyperbolic_tangent(c1[j]);
-            const C dh = load<C>(dy[j]) + load<C>(dr[j]);
-            const C dcell = dc[j] + dh * o * (C(1) - t * t);
-            dc[j] = dcell * f;
-            da[j] = store<S>(dh * t * o * (C(1) - o));
-            da[F + j] = store<S>(dcell * c0[j] * f * (C(1) - f));
-            da[2 * F + j] = store<S>(dcell * g * i * (C(1) - i));
-            da[3 * F + j] = store<S>(dcell * i * (C(1) - g * g));
+            const CellGradient<C> gradient = retreat(
+                load<C>(a[j]), load<C>(a[F + j]), load<C>(a[2 * F + j]), load<C>(a[3 * F + j]),
+                c0[j], c1[j], load<C>(dy[j]) + load<C>(dr[j]), dc[j]);
+            dc[j] = gradient.before;
+            da[j] = store<S>(gradient.o);
+            da[F + j] = store<S>(gradient.f);
+            da[2 * F + j] = store<S>(gradient.i);
+            da[3 * F + j] = store<S>(gradient.g);
         }
         if (grad_input != nullptr)
             std::memcpy(row(grad_input, input_at, d, l, b, 4 * F), da, sizeof(S) * 4 * F);

@@ -6,12 +6,12 @@ Every rung has the signature of `reference.conv_lstm` and is held equal to it by
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import autograd, reference
+from pixelrnn.ops.conv_lstm import autograd, loop, reference
 from pixelrnn.ops.conv_lstm.cell import Compile
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Kernel:
         compile: how the pointwise part is fused (`cell.choose`); the reference ignores it.
     """
 
-    name: Literal["auto", "reference", "autograd"] = "auto"
+    name: Literal["auto", "reference", "autograd", "native"] = "auto"
     compile: Compile = "auto"
 
 
@@ -36,16 +36,19 @@ class Rung:
 
     Attributes:
         run: takes what `reference.conv_lstm` takes, and `compile`.
-        supports: names what stands against it for these gates and held places, or is None.
+        supports: names what stands against it for these gates, held places and cell, or is None.
+        slower: why `auto` leaves it out for these gates, or is None.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile], Tensor]
-    supports: Callable[[Tensor, Tensor | None], str | None]
+    supports: Callable[[Tensor, Tensor | None, Compile], str | None]
+    slower: Callable[[Tensor], str | None] = lambda _: None
 
 
 RUNGS: dict[str, Rung] = {
     "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-1]), lambda *_: None),
     "autograd": Rung(autograd.conv_lstm, autograd.supports),
+    "native": Rung(partial(autograd.conv_lstm, loops=loop.LOOPS), loop.supports, loop.slower),
 }
 """Name -> rung, slowest first; `auto` takes the last that supports the input."""
 
@@ -82,21 +85,21 @@ def conv_lstm(
     _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
     chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
     tensors = (input_to_state, state_to_state, initial_hidden, initial_cell)
-    rung = _choose(chosen.name, input_to_state, held)
+    rung = _choose(chosen, input_to_state, held)
     return rung.run(*tensors, pad_before, held, chosen.compile)
 
 
-def _choose(name: str, gates: Tensor, held: Tensor | None) -> Rung:
-    if name != "auto":
-        if name not in RUNGS:
-            raise ValueError(f"kernel {name!r}: choose auto or one of {', '.join(RUNGS)}")
-        refusal = RUNGS[name].supports(gates, held)
+def _choose(kernel: Kernel, gates: Tensor, held: Tensor | None) -> Rung:
+    if kernel.name != "auto":
+        if kernel.name not in RUNGS:
+            raise ValueError(f"kernel {kernel.name!r}: choose auto or one of {', '.join(RUNGS)}")
+        refusal = RUNGS[kernel.name].supports(gates, held, kernel.compile)
         if refusal:
-            raise ValueError(f"kernel {name!r}: {refusal}")
-        return RUNGS[name]
+            raise ValueError(f"kernel {kernel.name!r}: {refusal}")
+        return RUNGS[kernel.name]
     refusals = {}
     for name, rung in reversed(RUNGS.items()):
-        refusal = rung.supports(gates, held)
+        refusal = rung.slower(gates) or rung.supports(gates, held, kernel.compile)
         if refusal is None:
             _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
             return rung

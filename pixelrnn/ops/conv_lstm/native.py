@@ -1,6 +1,6 @@
-"""Builds `cell.cpp` with the machine's own C++ compiler, once, and calls it.
+"""Builds the C++ files beside it with the machine's own compiler, once; calls the cell.
 
-The library is kept in the user's cache under a name made from source, flags and what the compiler
+A library is kept in the user's cache under a name made from source, flags and what the compiler
 makes of this CPU, so that machines that share a home directory do not share machine code.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pixelrnn.errors import CompilerError
 
-SOURCE = Path(__file__).with_name("cell.cpp")
+FOLDER = Path(__file__).parent
 FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fPIC", "-fopenmp"]
 NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
@@ -34,9 +34,9 @@ def load(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
     """
     if dtype not in NAMES:
         raise CompilerError(f"the native cell has no version for {dtype}")
-    library = _library()
-    run_forward = getattr(library, f"forward_{NAMES[dtype]}")
-    run_backward = getattr(library, f"backward_{NAMES[dtype]}")
+    built = library("cell")
+    run_forward = getattr(built, f"forward_{NAMES[dtype]}")
+    run_backward = getattr(built, f"backward_{NAMES[dtype]}")
 
     def forward(*tensors: Tensor) -> None:
         run_forward(*_arguments(tensors))
@@ -67,19 +67,26 @@ def _arguments(tensors: tuple[Tensor | None, ...]) -> tuple[ctypes.Array, ...]:
     return _Size(*size), _Strides(*strides), _Pointers(*pointers)
 
 
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
+@lru_cache
+def library(source: str) -> ctypes.CDLL:
+    """The library of a C++ file of this folder, named without its suffix.
+
+    Raises:
+        CompilerError: no compiler, or it failed.
+    """
     compiler = _compiler()
+    path = FOLDER / f"{source}.cpp"
     try:
         macros = _output([*compiler, *FLAGS, "-x", "c++", "-dM", "-E", os.devnull])
-        key = hashlib.sha256(SOURCE.read_bytes() + macros + shlex.join(FLAGS).encode())
-        name = f"conv_lstm_cell-{key.hexdigest()[:16]}.so"
-        return ctypes.CDLL(str(_built(compiler, name)), mode=os.RTLD_NOW)
+        texts = [path.read_bytes(), *(header.read_bytes() for header in FOLDER.glob("*.hpp"))]
+        key = hashlib.sha256(b"".join([*texts, macros, shlex.join(FLAGS).encode()]))
+        name = f"conv_lstm_{source}-{key.hexdigest()[:16]}.so"
+        return ctypes.CDLL(str(_built(compiler, path, name)), mode=os.RTLD_NOW)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
         raise CompilerError(f"{compiler[0]} failed: {said[0] if said else error}") from error
     except OSError as error:
-        raise CompilerError(f"building the native cell failed: {error}") from error
+        raise CompilerError(f"building the native {source} failed: {error}") from error
 
 
 def _compiler() -> list[str]:
@@ -91,7 +98,7 @@ def _compiler() -> list[str]:
     raise CompilerError("no C++ compiler: install g++, or set CXX")
 
 
-def _built(compiler: list[str], name: str) -> Path:
+def _built(compiler: list[str], source: Path, name: str) -> Path:
     """Path of the library; built into a temporary folder and moved, so that no half one is seen."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn"
     target = cache / name
@@ -99,8 +106,8 @@ def _built(compiler: list[str], name: str) -> Path:
         return target
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        compiled, linked = Path(folder, "cell.o"), Path(folder, name)
-        _output([*compiler, *FLAGS, "-c", str(SOURCE), "-o", str(compiled)])
+        compiled, linked = Path(folder, "compiled.o"), Path(folder, name)
+        _output([*compiler, *FLAGS, "-c", str(source), "-o", str(compiled)])
         # Linked without -fopenmp: the symbols come from the OpenMP that torch has loaded. A second
         # one would bring threads of its own, which fight with torch's for the cores.
         _output([*compiler, "-shared", str(compiled), "-o", str(linked)])

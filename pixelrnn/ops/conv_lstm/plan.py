@@ -48,6 +48,28 @@ class Plan:
             spans.append((min(r[0] for r in nearby), max(r[1] for r in nearby)))
         return spans
 
+    @cached_property
+    def lines(self) -> Tensor:
+        """Per step where `loop.cpp` finds things (its struct Line): int64, (T, 7)."""
+        rows = []
+        stored = 0
+        state = before = self.sizes[0]  # behind the initial line's states
+        for step, ((start, stop), (low, high)) in enumerate(
+            zip(self.ranges, self.spans, strict=True)
+        ):
+            own = state + start - low
+            before = before + start if step else 0
+            rows.append((start, stop - start, stored, own, before, start - low, high - stop))
+            stored += stop - start
+            before = state - low
+            state += high - low
+        return torch.tensor(rows)
+
+    @cached_property
+    def states(self) -> int:
+        """Number of places whose c is stored, the initial line's included."""
+        return self.sizes[0] + sum(high - low for low, high in self.spans)
+
     def initial_reads(self, taps: int, pad_before: int) -> list[Tensor]:
         """Per tap the stored places whose tap reads the initial state: int64, each (reads,)."""
         steps, places = self.active.shape

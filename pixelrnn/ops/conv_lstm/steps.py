@@ -4,12 +4,29 @@ Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, 
 `N`: active places of all lines (`plan`). The derivation is in the README.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from pixelrnn.ops.conv_lstm import plan as plans
 from pixelrnn.ops.conv_lstm.cell import Cell, state_dtype
 from pixelrnn.ops.conv_lstm.plan import Plan
+
+
+@dataclass(frozen=True)
+class Loops:
+    """Both loops: `forward` and `backward` of this module without `cell`, or what equals them."""
+
+    forward: Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
+    backward: Callable[..., Tensor]
+
+
+def with_cell(cell: Cell) -> Loops:
+    """The loops of this module."""
+    return Loops(partial(forward, cell=cell), partial(backward, cell=cell))
 
 
 def forward(
@@ -19,8 +36,8 @@ def forward(
     initial_cell: Tensor,  # (D, F)
     pad_before: int,
     plan: Plan,
-    cell: Cell,
     keep: bool,
+    cell: Cell,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """All steps.
 
@@ -31,7 +48,7 @@ def forward(
     """
     directions, _, _, batch, width = gates.shape
     taps = weight.unbind(1)
-    hidden = _hidden_with_borders(gates, initial_hidden, len(taps), pad_before, plan)
+    hidden = hidden_with_borders(gates, initial_hidden, len(taps), pad_before, plan)
     lines, rows = hidden.unbind(1), hidden.flatten(2, 3).unbind(1)  # rows: ((L + K - 1) * B, F)
     initial = initial_cell.to(state_dtype(gates.dtype))[:, None, None]  # (D, 1, 1, F)
     stored = plan.sizes if keep else [max(plan.sizes)]
@@ -183,7 +200,7 @@ def initial_hidden_gradient(
     return total
 
 
-def _hidden_with_borders(
+def hidden_with_borders(
     gates: Tensor, initial_hidden: Tensor, taps: int, pad_before: int, plan: Plan
 ) -> Tensor:
     """(D, T + 1, L + K - 1, B, F): the initial state wherever no step writes, else not written."""

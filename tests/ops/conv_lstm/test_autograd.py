@@ -1,11 +1,14 @@
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
+from pixelrnn.errors import CompilerError
 from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, reference
+from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loop, native, reference
+from pixelrnn.ops.conv_lstm import plan as plans
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 TAPS = [(1, 0), (2, 1), (2, 0), (3, 1)]
@@ -60,37 +63,44 @@ def worst(ours, theirs):
 TOLERANCE = {torch.float64: 100 * 2.0**-53, torch.float32: 100 * 2.0**-24}
 
 
-@pytest.mark.parametrize("compile", ["none", "native"])
+RUNGS = {
+    "plain cell": partial(autograd.conv_lstm, compile="none"),
+    "native cell": partial(autograd.conv_lstm, compile="native"),
+    "native loop": partial(autograd.conv_lstm, loops=loop.LOOPS),
+}
+
+
+@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_equals_reference(size, held, dtype, compile):
+def test_equals_reference(size, held, dtype, rung):
     for taps, pad_before in TAPS:
         inputs, upstream = draw(*size, taps, dtype)
         options = pad_before, HELD[held](*size[1:3])
-        ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, *options, compile)
+        ours = values_and_gradients(rung, inputs, upstream, *options)
         theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, *options)
         assert worst(ours, theirs) < TOLERANCE[dtype], (taps, pad_before)
 
 
-@pytest.mark.parametrize("compile", ["none", "native"])
-def test_bfloat16_is_no_worse_than_the_reference_in_bfloat16(compile):
+@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
+def test_bfloat16_is_no_worse_than_the_reference_in_bfloat16(rung):
     inputs, upstream = draw(2, 6, 5, 3, 16, 2, torch.bfloat16)
     held = skew.outside_image(5, 2)
     exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
     truth = values_and_gradients(reference.conv_lstm, exact, upstream.double(), 1, held)
     theirs = worst(values_and_gradients(reference.conv_lstm, inputs, upstream, 1, held), truth)
-    ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, held, compile)
+    ours = values_and_gradients(rung, inputs, upstream, 1, held)
     assert all(tensor.dtype == torch.bfloat16 for tensor in ours)
     assert worst(ours, truth) < 1.2 * theirs < 0.1
 
 
-@pytest.mark.parametrize("compile", ["none", "native"])
+@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
 @pytest.mark.parametrize("held", ["free", "skewed"])
-def test_gradcheck(held, compile):
+def test_gradcheck(held, rung):
     inputs, _ = draw(2, 3, 2, 1, 2, 2)
     mask = HELD[held](3, 2)
-    assert torch.autograd.gradcheck(lambda *x: autograd.conv_lstm(*x, 1, mask, compile), inputs)
+    assert torch.autograd.gradcheck(lambda *x: rung(*x, 1, mask), inputs)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
@@ -189,8 +199,51 @@ def test_auto_says_what_it_takes_and_why(caplog):
     broken = torch.tensor([[True, False, True], [False, True, False]])
     inputs, _ = draw(1, 2, 3, 1, 2, 1)
     conv_lstm(*inputs, pad_before=0, held=broken)
-    assert any(text.startswith("conv_lstm kernel: autograd") for text in caplog.messages)
-    assert any("reference (not autograd: held" in text for text in caplog.messages)
+    wide, _ = draw(1, 2, 2, 1, loop.WORTH + 1, 1)
+    conv_lstm(*wide, pad_before=0)
+    conv_lstm(*wide, pad_before=0, kernel=Kernel("native"))
+    assert caplog.messages[0] == "conv_lstm kernel: native"
+    assert "not autograd: held" in caplog.messages[1]
+    assert caplog.messages[2].startswith("conv_lstm kernel: autograd (not native: slower for more")
+    assert len(caplog.messages) == 3
+
+
+def test_another_cell_by_name_is_no_native_loop():
+    inputs, _ = draw(1, 2, 2, 1, 2, 1)
+    with pytest.raises(ValueError, match="compile=none"):
+        conv_lstm(*inputs, pad_before=0, kernel=Kernel("native", "none"))
+    assert dispatch._choose(Kernel(compile="none"), inputs[0], None) is dispatch.RUNGS["autograd"]
+
+
+def test_without_a_compiler_auto_takes_the_next_rung(monkeypatch):
+    def none(_):
+        raise CompilerError("no C++ compiler: install g++, or set CXX")
+
+    monkeypatch.setattr(native, "library", none)
+    inputs, _ = draw(1, 2, 2, 1, 2, 1)
+    assert dispatch._choose(Kernel(), inputs[0], None) is dispatch.RUNGS["autograd"]
+    with pytest.raises(ValueError, match="no C"):
+        conv_lstm(*inputs, pad_before=0, kernel="native")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_native_loop_gives_the_same_bits_on_any_number_of_threads(threads):
+    """Images do not meet in it; the batch is large enough to be shared out."""
+    inputs, upstream = draw(2, 9, 5, 37, 20, 2, torch.float32)
+    options = 1, skew.outside_image(5, 5)
+    gates, weight, hidden, cell = (tensor.detach() for tensor in inputs)
+    plan = plans.make(options[1], 9, 5)
+    before = torch.get_num_threads()
+    results = []
+    for number in (1, threads):
+        torch.set_num_threads(number)
+        states, activations, cells = loop.forward(gates, weight, hidden, cell, 1, plan, True)
+        grads = torch.empty_like(activations)
+        saved = weight, activations, grads, None, cells
+        grad_cell = loop.backward(upstream, *saved, 1, plan)
+        results.append([states, activations, *cells, grads, grad_cell])
+    torch.set_num_threads(before)
+    assert all(map(torch.equal, *results))
 
 
 def test_a_named_rung_refuses_what_it_cannot_do():

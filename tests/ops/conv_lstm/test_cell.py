@@ -15,7 +15,7 @@ def _choices_are_forgotten():
     cell.choose.cache_clear()
     yield
     cell.choose.cache_clear()
-    native._library.cache_clear()
+    native.library.cache_clear()
 
 
 def both_passes(chosen, dtype, spread=3.0, features=19):
@@ -64,7 +64,7 @@ def _no_compiler():
 
 
 def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
-    native._library.cache_clear()
+    native.library.cache_clear()
     monkeypatch.setattr(native, "_compiler", _no_compiler)
     for _ in range(3):
         chosen = cell.choose("auto", "cpu", torch.float32)
@@ -78,7 +78,7 @@ def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
 
 @pytest.mark.parametrize("command", ["false", "true"])
 def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
-    native._library.cache_clear()
+    native.library.cache_clear()
     monkeypatch.setenv("CXX", command)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cell.choose("auto", "cpu", torch.float32).name == "none"
@@ -88,7 +88,7 @@ def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
 def test_the_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for _ in range(2):
-        native._library.cache_clear()
+        native.library.cache_clear()
         cell.choose.cache_clear()
         cell.choose("native", "cpu", torch.float32)
     (built,) = (tmp_path / "pixelrnn").iterdir()

@@ -1,0 +1,332 @@
+// All lines of the recurrence in one call, and all lines of its backward: for few features, where
+// products are so small that calling them one by one costs more than they do.
+//
+// Axes: D directions, T lines, L places, B batch, F features, K taps; N active places of all lines.
+// The images of a batch do not meet in the recurrence, so each thread takes some of them through
+// all lines and waits for nobody. A product is computed in registers, for a few images and one
+// vector of features of every gate, and goes straight into the cell.
+//
+// S is the storage type, C the type of the state and of all arithmetic. Batch and features of
+// every tensor are contiguous.
+
+#include <algorithm>
+#include <vector>
+
+#include "arithmetic.hpp"
+
+namespace {
+
+using Index = std::int64_t;
+
+constexpr Index lanes = 16;
+
+template <class C> struct Lanes;
+template <> struct Lanes<float> {
+    typedef float type __attribute__((vector_size(lanes * sizeof(float))));
+};
+template <> struct Lanes<double> {
+    typedef double type __attribute__((vector_size(lanes * sizeof(double))));
+};
+
+template <class C> inline typename Lanes<C>::type vector_at(const C* from) {
+    typename Lanes<C>::type result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
+
+template <class C, class S> inline void take(C* to, const S* from, Index n) {
+    if (n == lanes)
+        for (Index j = 0; j < lanes; ++j) to[j] = load<C>(from[j]);
+    else
+        for (Index j = 0; j < n; ++j) to[j] = load<C>(from[j]);
+}
+
+template <class S, class C> inline void put(S* to, const C* from, Index n) {
+    if (n == lanes)
+        for (Index j = 0; j < lanes; ++j) to[j] = store<S>(from[j]);
+    else
+        for (Index j = 0; j < n; ++j) to[j] = store<S>(from[j]);
+}
+
+// Rows in the type of the arithmetic: themselves if they are, else a copy.
+inline const float* converted(const float* row, float*, Index) { return row; }
+inline const double* converted(const double* row, double*, Index) { return row; }
+inline const float* converted(const bfloat16* row, float* room, Index n) {
+    for (Index j = 0; j < n; ++j) room[j] = load<float>(row[j]);
+    return room;
+}
+
+// Active places are [start, start + size). What is kept of them is stored from `stored` on, their
+// states from `state` on, the states before them from `before` on. The initial state is stored for
+// `below` places before the active ones and for `above` after them.
+struct Line {
+    Index start, size, stored, state, before, below, above;
+};
+
+struct Problem {
+    Index D, T, L, B, F, K, pad;
+    Index N, states;                                     // places stored per direction
+    Index gates_direction, gates_line, gates_place;      // strides in elements, of the gates
+    Index output_direction, output_line, output_place;   // of the gradient of the output
+    Index threads;
+
+    Index images() const {  // that a thread takes at a time
+        const Index share = (B * D + threads - 1) / threads;
+        return std::min<Index>({B, (share + 7) / 8 * 8, 16});
+    }
+    bool parallel() const { return threads > 1 && D * N * B * F > 4096; }
+    Index vectors() const { return (F + lanes - 1) / lanes; }
+    Index gates_at(Index d, Index t, Index l, Index b) const {
+        return d * gates_direction + t * gates_line + l * gates_place + b * 4 * F;
+    }
+    Index output_at(Index d, Index t, Index l, Index b) const {
+        return d * output_direction + t * output_line + l * output_place + b * F;
+    }
+    Index hidden_at(Index d, Index t, Index l, Index b) const {
+        return (((d * (T + 1) + t) * (L + K - 1) + l) * B + b) * F;
+    }
+    Index kept_at(Index d, Index place, Index b) const { return ((d * N + place) * B + b) * 4 * F; }
+    Index state_at(Index d, Index place, Index b) const {
+        return ((d * states + place) * B + b) * F;
+    }
+};
+
+// Calls work(d, first image, number of images) for all of them.
+template <class Work> void share_images(const Problem& p, const Work& work) {
+    const Index images = p.images(), parts = (p.B + images - 1) / images;
+#pragma omp parallel for schedule(dynamic) num_threads(p.threads) if (p.parallel())
+    for (Index part = 0; part < p.D * parts; ++part) {
+        const Index b = part % parts * images;
+        work(part / parts, b, std::min(images, p.B - b));
+    }
+}
+
+// Calls work<R>(image) for blocks of R images, R as large as it can be.
+template <int R, class Work> inline void in_blocks(Index images, const Work& work) {
+    Index b = 0;
+    for (; b + R <= images; b += R) work(std::integral_constant<int, R>(), b);
+    for (; b < images; ++b) work(std::integral_constant<int, 1>(), b);
+}
+
+// (direction, vector, K, F, gate, lane); zero where there is no feature.
+template <class C, class S> std::vector<C> packed(const Problem& p, const S* weight) {
+    std::vector<C> result(p.D * p.vectors() * p.K * p.F * 4 * lanes, C(0));
+    const Index rows = p.K * p.F;
+    for (Index d = 0; d < p.D; ++d)
+    for (Index row = 0; row < rows; ++row)
+    for (Index q = 0; q < 4; ++q)
+    for (Index j = 0; j < p.F; ++j) {
+        const Index vector = d * p.vectors() + j / lanes;
+        result[((vector * rows + row) * 4 + q) * lanes + j % lanes] =
+            load<C>(weight[((d * rows + row) * 4 + q) * p.F + j]);
+    }
+    return result;
+}
+
+// (direction, vector, K, 4F, lane): the same taps, transposed.
+template <class C, class S> std::vector<C> packed_transposed(const Problem& p, const S* weight) {
+    std::vector<C> result(p.D * p.vectors() * p.K * 4 * p.F * lanes, C(0));
+    for (Index d = 0; d < p.D; ++d)
+    for (Index k = 0; k < p.K; ++k)
+    for (Index j = 0; j < p.F; ++j)
+    for (Index gate = 0; gate < 4 * p.F; ++gate) {
+        const Index vector = d * p.vectors() + j / lanes;
+        result[((vector * p.K + k) * 4 * p.F + gate) * lanes + j % lanes] =
+            load<C>(weight[((d * p.K + k) * p.F + j) * 4 * p.F + gate]);
+    }
+    return result;
+}
+
+// Equation 3 for n features: gates become activations, c and h those after. A call of its own, so
+// that compilers see a loop to vectorise and not a few terms to unroll.
+template <class C>
+[[gnu::noinline]] void advance_cells(C* __restrict o, C* __restrict f, C* __restrict i,
+                                     C* __restrict g, C* __restrict c, C* __restrict h, Index n) {
+#pragma omp simd
+    for (Index j = 0; j < n; ++j) {
+        const Cell<C> cell = advance(o[j], f[j], i[j], g[j], c[j]);
+        o[j] = cell.o;
+        f[j] = cell.f;
+        i[j] = cell.i;
+        g[j] = cell.g;
+        c[j] = cell.c;
+        h[j] = cell.h;
+    }
+}
+
+// Equation 3 for R images at one place. `kept` and `kept_state` may be null.
+template <int R, class S, class C>
+inline void advance_place(const Problem& p, const C* weight, const S* gates, const S* before,
+                          C* state, S* hidden, S* kept, C* kept_state, C* room) {
+    using Vector = typename Lanes<C>::type;
+    const Index F = p.F;
+    for (Index first = 0; first < F; first += lanes) {
+        const Index n = std::min(lanes, F - first);
+        alignas(sizeof(Vector)) C a[4][R][lanes] = {}, c[R][lanes] = {}, h[R][lanes];
+        Vector acc[4][R];
+        for (int q = 0; q < 4; ++q)
+            for (int r = 0; r < R; ++r) {
+                take(a[q][r], gates + (r * 4 + q) * F + first, n);
+                acc[q][r] = vector_at(a[q][r]);
+            }
+        for (Index k = 0; k < p.K; ++k) {
+            const C* rows[R];
+            for (int r = 0; r < R; ++r)
+                rows[r] = converted(before + (k * p.B + r) * F, room + r * F, F);
+            for (Index m = 0; m < F; ++m, weight += 4 * lanes) {
+                const Vector o = vector_at(weight), f = vector_at(weight + lanes);
+                const Vector i = vector_at(weight + 2 * lanes), g = vector_at(weight + 3 * lanes);
+                for (int r = 0; r < R; ++r) {
+                    const C value = rows[r][m];
+                    acc[0][r] += o * value;
+                    acc[1][r] += f * value;
+                    acc[2][r] += i * value;
+                    acc[3][r] += g * value;
+                }
+            }
+        }
+        std::memcpy(a, acc, sizeof a);
+        for (int r = 0; r < R; ++r) take(c[r], state + r * F + first, n);
+        advance_cells(a[0][0], a[1][0], a[2][0], a[3][0], c[0], h[0], R * lanes);
+        for (int r = 0; r < R; ++r) {
+            put(state + r * F + first, c[r], n);
+            put(hidden + r * F + first, h[r], n);
+            if (kept == nullptr) continue;
+            for (int q = 0; q < 4; ++q) put(kept + (r * 4 + q) * F + first, a[q][r], n);
+            put(kept_state + r * F + first, c[r], n);
+        }
+    }
+}
+
+template <class C>
+void fill_places(const Problem& p, C* states, const C* initial, Index d, Index place, Index count,
+                 Index b, Index images) {
+    for (Index l = place; l < place + count; ++l)
+        for (Index i = b; i < b + images; ++i)
+            std::copy(initial + d * p.F, initial + (d + 1) * p.F, states + p.state_at(d, l, i));
+}
+
+// Writes `hidden` where places are active; `activations` and `states` unless they are null.
+template <class S, class C>
+void forward(const Problem& p, const Line* lines, const S* gates, const S* weight,
+             const C* initial, S* hidden, S* activations, C* states) {
+    const std::vector<C> weights = packed<C>(p, weight);
+    const bool keep = activations != nullptr;
+    share_images(p, [&](Index d, Index first, Index images) {
+        const C* mine = weights.data() + d * p.vectors() * p.K * p.F * 4 * lanes;
+        std::vector<C> state(p.L * images * p.F), room(4 * p.F);
+        for (Index row = 0; row < p.L * images; ++row)
+            std::copy(initial + d * p.F, initial + (d + 1) * p.F, state.data() + row * p.F);
+        if (keep) fill_places(p, states, initial, d, 0, lines[0].size, first, images);
+        for (Index t = 0; t < p.T; ++t) {
+            const Line& line = lines[t];
+            for (Index place = 0; place < line.size; ++place) {
+                const Index l = line.start + place;
+                in_blocks<4>(images, [&](auto block, Index i) {
+                    const Index b = first + i;
+                    advance_place<block()>(
+                        p, mine, gates + p.gates_at(d, t, l, b), hidden + p.hidden_at(d, t, l, b),
+                        state.data() + (l * images + i) * p.F,
+                        hidden + p.hidden_at(d, t + 1, p.pad + l, b),
+                        keep ? activations + p.kept_at(d, line.stored + place, b) : nullptr,
+                        keep ? states + p.state_at(d, line.state + place, b) : nullptr,
+                        room.data());
+                });
+            }
+            if (!keep) continue;
+            fill_places(p, states, initial, d, line.state - line.below, line.below, first, images);
+            fill_places(p, states, initial, d, line.state + line.size, line.above, first, images);
+        }
+    });
+}
+
+// The transposed products for R images at one place of line t - 1: what line t sends back.
+template <int R, class C>
+inline void retreat_place(const Problem& p, const C* weight, const Line& line, const C* grads,
+                          Index l, Index images, C* grad_hidden) {
+    using Vector = typename Lanes<C>::type;
+    const Index width = 4 * p.F;
+    for (Index first = 0; first < p.F; first += lanes) {
+        Vector acc[R] = {};
+        for (Index k = 0; k < p.K; ++k, weight += width * lanes) {
+            const Index reader = l - k + p.pad;
+            if (reader < line.start || reader >= line.start + line.size) continue;
+            const C* rows = grads + reader * images * width;
+            for (Index gate = 0; gate < width; ++gate) {
+                const Vector w = vector_at(weight + gate * lanes);
+                for (int r = 0; r < R; ++r) acc[r] += w * rows[r * width + gate];
+            }
+        }
+        C sums[R][lanes];
+        std::memcpy(sums, acc, sizeof sums);
+        for (int r = 0; r < R; ++r)
+            put(grad_hidden + r * p.F + first, sums[r], std::min(lanes, p.F - first));
+    }
+}
+
+// Writes `grad_gates`, which may be `activations`; `grad_input` unless it is null, laid out as the
+// gates; adds to `grad_cell`, (D, L, B, F).
+template <class S, class C>
+void backward(const Problem& p, const Line* lines, const S* grad_output, const S* weight,
+              const S* activations, const C* states, S* grad_gates, S* grad_input, C* grad_cell) {
+    const std::vector<C> weights = packed_transposed<C>(p, weight);
+    share_images(p, [&](Index d, Index first, Index images) {
+        const Index F = p.F;
+        const C* mine = weights.data() + d * p.vectors() * p.K * 4 * F * lanes;
+        std::vector<C> grads(p.L * images * 4 * F), grad_hidden(p.L * images * F, C(0));
+        for (Index t = p.T - 1; t >= 0; --t) {
+            const Line& line = lines[t];
+            for (Index place = 0; place < line.size; ++place)
+            for (Index i = 0; i < images; ++i) {
+                const Index l = line.start + place, b = first + i;
+                const S* a = activations + p.kept_at(d, line.stored + place, b);
+                const C* before = states + p.state_at(d, line.before + place, b);
+                const C* after = states + p.state_at(d, line.state + place, b);
+                const S* dy = grad_output + p.output_at(d, t, l, b);
+                const C* dh = grad_hidden.data() + (l * images + i) * F;
+                C* dc = grad_cell + ((d * p.L + l) * p.B + b) * F;
+                C* da = grads.data() + (l * images + i) * 4 * F;
+#pragma omp simd
+                for (Index j = 0; j < F; ++j) {
+                    const CellGradient<C> gradient = retreat(
+                        load<C>(a[j]), load<C>(a[F + j]), load<C>(a[2 * F + j]),
+                        load<C>(a[3 * F + j]), before[j], after[j], load<C>(dy[j]) + dh[j], dc[j]);
+                    da[j] = gradient.o;
+                    da[F + j] = gradient.f;
+                    da[2 * F + j] = gradient.i;
+                    da[3 * F + j] = gradient.g;
+                    dc[j] = gradient.before;
+                }
+                S* kept = grad_gates + p.kept_at(d, line.stored + place, b);
+                for (Index j = 0; j < 4 * F; ++j) kept[j] = store<S>(da[j]);
+                if (grad_input != nullptr)
+                    std::memcpy(grad_input + p.gates_at(d, t, l, b), kept, 4 * F * sizeof(S));
+            }
+            for (Index place = 0; t > 0 && place < lines[t - 1].size; ++place) {
+                const Index l = lines[t - 1].start + place;
+                in_blocks<8>(images, [&](auto block, Index i) {
+                    retreat_place<block()>(p, mine, line, grads.data() + i * 4 * F, l, images,
+                                           grad_hidden.data() + (l * images + i) * F);
+                });
+            }
+        }
+    });
+}
+
+}  // namespace
+
+#define EXPORT(NAME, S, C)                                                                       \
+    extern "C" void forward_##NAME(const Problem* problem, const Line* lines, void** p) {        \
+        forward<S, C>(*problem, lines, static_cast<S*>(p[0]), static_cast<S*>(p[1]),             \
+                      static_cast<C*>(p[2]), static_cast<S*>(p[3]), static_cast<S*>(p[4]),       \
+                      static_cast<C*>(p[5]));                                                    \
+    }                                                                                            \
+    extern "C" void backward_##NAME(const Problem* problem, const Line* lines, void** p) {       \
+        backward<S, C>(*problem, lines, static_cast<S*>(p[0]), static_cast<S*>(p[1]),            \
+                       static_cast<S*>(p[2]), static_cast<C*>(p[3]), static_cast<S*>(p[4]),      \
+                       static_cast<S*>(p[5]), static_cast<C*>(p[6]));                            \
+    }
+
+EXPORT(float32, float, float)
+EXPORT(float64, double, double)
+EXPORT(bfloat16, bfloat16, float)

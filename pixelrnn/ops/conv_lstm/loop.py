@@ -1,0 +1,111 @@
+"""The step loops of `steps`, in one C++ call each (`loop.cpp`): for few features, on a CPU.
+
+Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps;
+`N`: active places of all lines (`plan`).
+"""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from pixelrnn.errors import CompilerError
+from pixelrnn.ops.conv_lstm import native, steps
+from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.ops.conv_lstm.cell import Compile, state_dtype
+from pixelrnn.ops.conv_lstm.plan import Plan
+from pixelrnn.ops.conv_lstm.steps import Loops
+
+WORTH = 48
+"""Features up to which this is faster than products one by one (README, Measured)."""
+
+
+def supports(input_to_state: Tensor, held: Tensor | None, compile: Compile) -> str | None:
+    """What stands against these loops, or None."""
+    if input_to_state.device.type != "cpu":
+        return "for CPUs only"
+    if input_to_state.dtype not in native.NAMES:
+        return f"no version for {input_to_state.dtype}"
+    if compile not in ("auto", "native"):
+        return f"kernel.compile={compile} asks for another cell"
+    try:
+        native.library("loop")
+    except CompilerError as error:
+        return str(error)
+    return plans.problem(held)
+
+
+def slower(input_to_state: Tensor) -> str | None:
+    """Why `auto` should leave them out, or None."""
+    features = input_to_state.shape[-1] // 4
+    return f"slower for more than {WORTH} features" if features > WORTH else None
+
+
+def forward(
+    gates: Tensor,
+    weight: Tensor,
+    initial_hidden: Tensor,
+    initial_cell: Tensor,
+    pad_before: int,
+    plan: Plan,
+    keep: bool,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """See `steps.forward`; here c of all lines is one tensor."""
+    directions, _, _, batch, width = gates.shape
+    exact = state_dtype(gates.dtype)
+    hidden = steps.hidden_with_borders(gates, initial_hidden, weight.shape[1], pad_before, plan)
+    stored, states = (sum(plan.sizes), plan.states) if keep else (0, 0)
+    activations = gates.new_empty(directions, stored, batch, width)
+    cells = gates.new_empty(directions, states, batch, width // 4, dtype=exact)
+    weight, initial = weight.contiguous(), initial_cell.to(exact).contiguous()
+    kept = (activations, cells) if keep else (None, None)
+    problem = _problem(gates, None, weight, pad_before, plan)
+    _call("forward", problem, plan, gates, weight, initial, hidden, *kept)
+    return hidden, activations, [cells]
+
+
+def backward(
+    grad_output: Tensor,
+    weight: Tensor,
+    activations: Tensor,
+    grad_gates: Tensor,
+    grad_input: Tensor | None,
+    states: list[Tensor],
+    pad_before: int,
+    plan: Plan,
+) -> Tensor:
+    """See `steps.backward`."""
+    directions, _, places, batch, features = grad_output.shape
+    (cells,) = states
+    grad_cell = cells.new_zeros(directions, places, batch, features)
+    weight = weight.contiguous()
+    problem = _problem(grad_input, grad_output, weight, pad_before, plan)
+    inputs = grad_output, weight, activations, cells
+    _call("backward", problem, plan, *inputs, grad_gates, grad_input, grad_cell)
+    return grad_cell
+
+
+LOOPS = Loops(forward, backward)
+
+_Problem, _Pointers = ctypes.c_int64 * 16, ctypes.c_void_p * 7
+
+
+def _problem(
+    gates: Tensor | None, grad_output: Tensor | None, weight: Tensor, pad_before: int, plan: Plan
+) -> ctypes.Array:
+    """The fields of struct Problem in `loop.cpp`."""
+    directions, taps, features, _ = weight.shape
+    batch = next(tensor.shape[3] for tensor in (gates, grad_output) if tensor is not None)
+    return _Problem(
+        *(directions, *plan.active.shape, batch, features, taps, pad_before),
+        *(sum(plan.sizes), plan.states),
+        *((0, 0, 0) if gates is None else gates.stride()[:3]),
+        *((0, 0, 0) if grad_output is None else grad_output.stride()[:3]),
+        torch.get_num_threads(),
+    )
+
+
+def _call(name: str, problem: ctypes.Array, plan: Plan, *tensors: Tensor | None) -> None:
+    run = getattr(native.library("loop"), f"{name}_{native.NAMES[tensors[0].dtype]}")
+    pointers = _Pointers(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
+    run(problem, ctypes.c_void_p(plan.lines.data_ptr()), pointers)
