@@ -11,7 +11,10 @@ from torch.nn import functional as F
 
 from pixelrnn.layers.stepping import Step, add_windows, group_columns, group_order, views
 from pixelrnn.ops import masks
-from pixelrnn.ops.row_conv import row_conv
+from pixelrnn.ops.tap_conv import tap_conv
+
+PRODUCTS_FROM = 16
+"""Features in from which one product per tap beats `conv2d`; the stem has one per colour."""
 
 
 class MaskedConv2d(nn.Module):
@@ -44,6 +47,11 @@ class MaskedConv2d(nn.Module):
         self.kernel_size = kernel_size
         self.groups = groups
         self.blocks = blocks
+        kh, kw = kernel_size
+        self.taps = kh // 2 * kw + kw // 2 + 1  # that see anything; in raster order, centre last
+        self.offsets = [
+            (kh // 2 - tap // kw, kw // 2 - tap % kw) for tap in reversed(range(self.taps))
+        ]
         mask = masks.causal_mask(mask_type, in_features, out_features, kernel_size, groups, blocks)
         self.register_buffer("mask", mask, persistent=False)
         self.weight = nn.Parameter(torch.empty(mask.shape))
@@ -63,13 +71,14 @@ class MaskedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(H, W, B, in) -> (H, W, B, out)."""
         kh, kw = self.kernel_size
+        weight = self.masked_weight()
         if kh == kw == 1:
-            return F.linear(x, self.masked_weight()[:, :, 0, 0], self.bias)
-        if kh == 1:
-            taps = self.masked_weight()[:, :, 0, : kw // 2 + 1].flip(2)  # k: k pixels to the left
-            return row_conv(x, taps.permute(2, 0, 1).contiguous(), self.bias)
+            return F.linear(x, weight[:, :, 0, 0], self.bias)
+        if x.shape[-1] >= PRODUCTS_FROM:
+            taps = weight.flatten(2)[..., : self.taps].flip(2)  # the centre first
+            return tap_conv(x, taps.permute(2, 0, 1).contiguous(), self.bias, self.offsets)
         padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, kw // 2, kh // 2, 0))  # (B, in, H+, W+)
-        y = F.conv2d(padded, self.masked_weight(), self.bias).permute(2, 3, 0, 1)
+        y = F.conv2d(padded, weight, self.bias).permute(2, 3, 0, 1)
         return y.contiguous()  # sums take over the layout of their first term: all later layers
 
     def step(self, batch: int, width: int) -> Step:

@@ -14,16 +14,18 @@ mpl.use("Agg")
 
 
 def table_plot(table: Table, path: Path) -> None:
-    """Dots for the paper, dots with one standard deviation over seeds for ours.
+    """Dots for the paper, squares with one standard deviation over seeds for ours.
 
     At another scale than the paper's the two have axes of their own: their values do not compare.
     """
     lines = [line for line in table.lines if line.command]
     places = list(range(len(lines)))[::-1]
     figure = Figure(figsize=(9, 1.2 + 0.45 * len(lines)), layout="constrained")
-    own_axes = table.scale != "paper"
+    published = any(line.published is not None for line in lines)
+    own_axes = published and table.scale != "paper"
     axes = figure.subplots(1, 2 if own_axes else 1, sharey=True, squeeze=False)[0]
-    axes[0].plot([line.published for line in lines], places, "o", color="0.4", label="paper")
+    if published:
+        axes[0].plot([line.published for line in lines], places, "o", color="0.4", label="paper")
     for place, line in zip(places, lines, strict=True):
         values = table.values(line)
         if values:
@@ -36,7 +38,8 @@ def table_plot(table: Table, path: Path) -> None:
             )
     axes[0].set_yticks(places, [line.name for line in lines])
     axes[0].set_ylim(-0.6, len(lines) - 0.4)
-    titles = ["paper", f"ours, scale={table.scale}"] if own_axes else ["paper: dots, ours: squares"]
+    ours = f"ours, scale={table.scale}"
+    titles = ["paper", ours] if own_axes else ["paper: dots, ours: squares" if published else ours]
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize=9)
         ax.set_xlabel(f"{table.unit}, {table.split}")

@@ -31,7 +31,7 @@ class Line:
 
     Attributes:
         name: as in the paper.
-        published: the paper's value; `sign` before it ("<=", "~") or nothing.
+        published: the paper's value, if it has one; `sign` before it ("<=", "~") or nothing.
         published_train: on training images, if the paper gives it.
         runs: finished runs that differ only in their seed.
         others: finished runs of this row with another budget or setting, left out.
@@ -40,7 +40,7 @@ class Line:
     """
 
     name: str
-    published: float
+    published: float | None = None
     published_train: float | None = None
     sign: str = ""
     runs: tuple[Run, ...] = ()
@@ -117,9 +117,11 @@ def fill(name: str, scale: Scale, runs: list[Run]) -> Table:
         runs: all runs there are.
 
     Raises:
-        ConfigError: no such table.
+        ConfigError: no such table, or none at this scale.
     """
     spec = describe(name)
+    if scale not in spec["scales"]:
+        raise ConfigError(f"{name}: only at scale={', scale='.join(spec['scales'])}")
     common = spec["match"] | spec["scales"][scale]
     common["scale"] = None if scale == "paper" else scale
     lines = [
@@ -144,7 +146,7 @@ def _line(row: dict[str, Any], scale: Scale, runs: list[Run]) -> Line:
     chosen = max(settings.values(), key=lambda s: (_steps(s), len(s)), default=[])
     return Line(
         row["name"],
-        row["published"],
+        row.get("published"),
         row.get("published_train"),
         runs=tuple({run.results["seed"]: run for run in chosen}.values()),
         others=len(finished) - len(chosen),
@@ -161,7 +163,7 @@ def _steps(runs: list[Run]) -> float:
 def cells(table: Table, line: Line) -> tuple[str, ...]:
     """The texts of a line, in the order of `HEADER`."""
     digits = 3 if table.metric == "bits_per_dim" else 2
-    paper = f"{line.sign}{line.published:.2f}"
+    paper = "" if line.published is None else f"{line.sign}{line.published:.2f}"
     if line.published_train is not None:
         paper += f" ({line.published_train:.2f})"
     if line.command is None:
@@ -177,7 +179,8 @@ def cells(table: Table, line: Line) -> tuple[str, ...]:
     trained = table.values(line, "train")
     if line.published_train is not None and trained:
         ours += f" ({statistics.fmean(trained):.{digits}f})"
-    difference = f"{mean - line.published:+.{digits}f}" if table.scale == "paper" else "-"
+    comparable = table.scale == "paper" and line.published is not None
+    difference = f"{mean - line.published:+.{digits}f}" if comparable else "-"
     return (
         line.name,
         paper,

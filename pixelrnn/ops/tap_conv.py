@@ -1,0 +1,120 @@
+"""A convolution as one product per tap, on maps whose pixels are rows of features.
+
+Two to three times as fast as `conv2d`, which would also copy the map into its own layout and back.
+Taps that see nothing are not there at all. Axes: `H W` image, `B` batch, `I` features in, `O`
+features out, `K` taps.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Offset = tuple[int, int]
+"""Rows up (at least 0) and columns to the left (negative: to the right)."""
+
+
+def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
+    """`y[r, c] = bias + sum over k of weight[k] @ x[r - up_k, c - left_k]`, zero outside.
+
+    Args:
+        x: (H, W, B, I), any float dtype; under autocast it and the rest are cast.
+        weight: (K, O, I).
+        bias: (O,).
+        offsets: K of them, the first (0, 0).
+
+    Returns:
+        (H, W, B, O), contiguous.
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    with torch.autocast(device, enabled=False):
+        return _TapConv.apply(x.contiguous(), weight, bias, tuple(offsets))
+
+
+def reference(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
+    """The definition of `tap_conv`, tap by tap; it can be differentiated again and again."""
+    y = bias.expand(*x.shape[:3], -1)
+    for matrix, offset in zip(weight, offsets, strict=True):
+        y = y + _moved(x, offset) @ matrix.t()
+    return y
+
+
+class _TapConv(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, offsets: tuple[Offset, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, bias)
+        ctx.offsets = offsets
+        y = F.linear(x, weight[0], bias)
+        for matrix, offset in zip(weight[1:], offsets[1:], strict=True):
+            target, source = _overlap(y, x, offset)
+            _add_product(target, source, matrix.t())
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, offsets = ctx.saved_tensors, ctx.offsets
+        if torch.is_grad_enabled():  # create_graph=True
+            y = reference(*inputs, offsets)
+            return *torch.autograd.grad(y, inputs, grad_y, create_graph=True), None
+        x, weight, _ = inputs
+        grad_y = grad_y.contiguous()
+        with torch.autocast(x.device.type, enabled=False):
+            grad_x = grad_y @ weight[0]
+            for matrix, offset in zip(weight[1:], offsets[1:], strict=True):
+                source, target = _overlap(grad_y, grad_x, offset)
+                _add_product(target, source, matrix)
+            grad_weight = _weight_gradient(x, grad_y, weight, offsets)
+        return grad_x, grad_weight, grad_y.flatten(0, 2).sum(0), None
+
+
+def _weight_gradient(
+    x: Tensor, grad_y: Tensor, weight: Tensor, offsets: tuple[Offset, ...]
+) -> Tensor:
+    """(K, O, I): one product per tap over all pixels; x is moved once per column offset."""
+    gradient = torch.empty_like(weight)
+    moved: dict[int, Tensor] = {}
+    for index, (up, left) in enumerate(offsets):
+        if left not in moved:
+            moved[left] = _moved(x, (0, left))
+        read = moved[left][: max(len(x) - up, 0)].flatten(0, 2)
+        torch.mm(grad_y[up:].flatten(0, 2).t(), read, out=gradient[index])
+    return gradient
+
+
+def _moved(x: Tensor, offset: Offset) -> Tensor:
+    """`x[r - up, c - left]` at (r, c), zero outside; x itself for (0, 0)."""
+    up, left = offset
+    if up == left == 0:
+        return x
+    target, source = _overlap(x, x, offset)
+    moved = torch.zeros_like(x)
+    where = moved[up:, max(left, 0) : max(left, 0) + target.shape[1]]
+    where.copy_(source)
+    return moved
+
+
+def _overlap(y: Tensor, x: Tensor, offset: Offset) -> tuple[Tensor, Tensor]:
+    """The pixels of y that see a pixel of x through a tap, and those pixels of x."""
+    up, left = offset
+    height, width = x.shape[:2]
+    rows, columns = max(height - up, 0), max(width - abs(left), 0)
+    target = y[up:, max(left, 0) : max(left, 0) + columns]
+    return target, x[:rows, max(-left, 0) : max(-left, 0) + columns]
+
+
+def _add_product(target: Tensor, source: Tensor, matrix: Tensor) -> None:
+    """Add `source @ matrix` to pixels of `target`, in place: whole maps at once, or row by row."""
+    if target.numel() == 0:
+        return
+    if target.is_contiguous() and source.is_contiguous():
+        target.flatten(0, 2).addmm_(source.flatten(0, 2), matrix)
+    else:
+        per_row = matrix.expand(len(target), -1, -1)
+        target.flatten(1, 2).baddbmm_(source.flatten(1, 2), per_row)
