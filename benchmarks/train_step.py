@@ -1,4 +1,4 @@
-"""Speed and memory of one training step: reference rung, fast rung, bfloat16.
+"""Speed and memory of one training step: plain layer, reference rung, fast rung, bfloat16.
 
     python -m benchmarks.train_step [--quick] [--only TEXT] [--out FILE]
 
@@ -6,6 +6,10 @@ Time is that of forward and backward, without the optimiser. FLOP are counted by
 multiply-add of the products that the masks and the image leave: taps of causal kernels that lie in
 the future, and places outside the image, do not count; colour masks inside a tap do. The fraction
 is FLOP per second over those of a square float32 product in the same turn (`report.GEMM_SIZE`).
+
+A plain layer is `pixelrnn.layers.reference`, as the paper reads; the reference rung is the
+recurrence alone as a plain loop, between the fast parts of the layer.
+
 Peak memory is what a fresh process grows by during one step.
 """
 
@@ -19,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import report
+from pixelrnn.layers import reference
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
@@ -81,6 +86,8 @@ def measure(case: Case, repeats: int) -> Iterator[dict]:
         row = {"case": case.name, "variant": variant, "GFLOP": flop / 1e9}
         row["ms"] = report.Spread.of([1e3 * value for value in seconds])
         row["of gemm"] = report.ratios(times["gemm"], seconds, flop / report.GEMM_FLOP)
+        if "plain" in times:
+            row["x plain"] = report.ratios(times["plain"], seconds)
         if "reference" in times:
             row["x reference"] = report.ratios(times["reference"], seconds)
             row["memory of reference"] = peaks[variant] / peaks["reference"]
@@ -93,14 +100,16 @@ def variants(case: Case) -> list[str]:
     """Deep paper-sized models run without the reference, whose layers take seconds each."""
     if case.model == "pixelcnn" or (case.layers or 0) >= 12:
         return ["fast", "bf16"]
-    return ["reference", "fast", "bf16"]
+    plain = ["plain"] if case.layers is None else []
+    return [*plain, "reference", "fast", "bf16"]
 
 
 def step(case: Case, variant: str) -> Callable[[], None]:
     """Forward and backward on fixed random data."""
     torch.manual_seed(0)
     kernel = "reference" if variant == "reference" else "auto"
-    network, inputs, loss = _layer(case, kernel) if case.layers is None else _model(case, kernel)
+    make = _model if case.layers is not None else _plain if variant == "plain" else _layer
+    network, inputs, loss = make(case, kernel)
 
     def run() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=variant == "bf16"):
@@ -122,6 +131,13 @@ def _layer(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor
     x = torch.randn(height, width, BATCH, 2 * case.hidden, requires_grad=True)
     upstream = torch.randn(height, width, BATCH, case.hidden)
     return layer, x, lambda x: torch.dot(layer(x).float().flatten(), upstream.flatten())
+
+
+def _plain(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+    layer, x, _ = _layer(case, kernel)
+    upstream = torch.randn(*x.shape[:3], case.hidden)
+    run = getattr(reference, case.model)
+    return layer, x, lambda x: torch.dot(run(layer, x).float().flatten(), upstream.flatten())
 
 
 def _model(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:

@@ -1,0 +1,90 @@
+"""Both recurrent layers as section 3 of the paper reads, step by step: slow, and obvious.
+
+Convolutions are those of torch, the skew is a copy, each direction runs on its own, and autograd
+finds the gradients. The layers are held equal to this by tests and measured against it by
+`benchmarks/train_step.py`. Axes: `H W` image, `B` batch, `F` hidden features, `K` taps.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.lstm_state import LSTMState
+from pixelrnn.layers.row_lstm import RowLSTMLayer
+
+
+def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
+    """(H, W, B, in) -> (H, W, B, F), as `layer` does."""
+    conv = layer.input_to_state
+    image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
+    padding = (0, conv.kernel_size[1] // 2)
+    gates = F.conv2d(image, conv.weight * conv.mask, conv.bias, padding=padding)  # (B, 4F, H, W)
+    line = _Line(layer.state, 0, before=padding[1], after=padding[1], batch=len(image))
+    rows = line.run(gates.unbind(2), active=[slice(None)] * len(x))
+    return torch.stack(rows).permute(0, 3, 1, 2)  # rows are (B, F, W)
+
+
+def diagonal_bilstm(layer: DiagonalBiLSTMLayer, x: Tensor) -> Tensor:
+    """(H, W, B, in) -> (H, W, B, F), as `layer` does."""
+    conv = layer.input_to_state
+    weights = (conv.weight * conv.mask).chunk(2)
+    left, right = (
+        _diagonals(layer.state, direction, F.conv2d(image, weight, bias))
+        for direction, (image, weight, bias) in enumerate(
+            zip(
+                (x.permute(2, 3, 0, 1), x.flip(1).permute(2, 3, 0, 1)),
+                weights,
+                conv.bias.chunk(2),
+                strict=True,
+            )
+        )
+    )
+    right = right.flip(3)
+    shifted = torch.cat([torch.zeros_like(right[:, :, :1]), right[:, :, :-1]], dim=2)
+    return (left + shifted).permute(2, 3, 0, 1)
+
+
+def _diagonals(state: LSTMState, direction: int, gates: Tensor) -> Tensor:
+    """Gates (B, 4F, H, W) -> hidden states (B, F, H, W), from the upper left corner."""
+    batch, width4, height, width = gates.shape
+    skewed = gates.new_zeros(batch, width4, height, height + width - 1)
+    for row in range(height):
+        skewed[:, :, row, row : row + width] = gates[:, :, row]
+    active = [slice(max(0, t - width + 1), min(t + 1, height)) for t in range(height + width - 1)]
+    line = _Line(state, direction, before=1, after=0, batch=batch)
+    lines = torch.stack(line.run(skewed.unbind(3), active), dim=3)  # (B, F, H, T)
+    rows = [lines[:, :, row, row : row + width] for row in range(height)]
+    return torch.stack(rows, dim=2)
+
+
+class _Line:
+    """Equation 3 with the weights of one direction, line after line."""
+
+    def __init__(
+        self, state: LSTMState, direction: int, *, before: int, after: int, batch: int
+    ) -> None:
+        self.kernel = state.weight[direction].permute(2, 1, 0)  # (4F, F, K), as conv1d takes it
+        self.initial_hidden = state.hidden[direction].expand(batch, -1)[..., None]  # (B, F, 1)
+        self.initial_cell = state.cell[direction].expand(batch, -1)[..., None]
+        self.before, self.after = before, after
+
+    def run(self, lines: tuple[Tensor, ...], active: list[slice]) -> list[Tensor]:
+        """Gates of each line (B, 4F, L) -> its hidden states (B, F, L)."""
+        places = lines[0].shape[-1]
+        first_hidden = self.initial_hidden.expand(-1, -1, places)
+        first_cell = self.initial_cell.expand(-1, -1, places)
+        hidden, cell, outputs = first_hidden, first_cell, []
+        for inputs, inside in zip(lines, active, strict=True):
+            above = self.initial_hidden.expand(-1, -1, self.before)
+            below = self.initial_hidden.expand(-1, -1, self.after)
+            padded = torch.cat([above, hidden, below], dim=2)
+            o, f, i, g = (inputs + F.conv1d(padded, self.kernel)).chunk(4, dim=1)
+            next_cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+            next_hidden = o.sigmoid() * next_cell.tanh()
+            pixels = torch.zeros(places, dtype=torch.bool, device=inputs.device)
+            pixels[inside] = True
+            cell = torch.where(pixels, next_cell, first_cell)
+            hidden = torch.where(pixels, next_hidden, first_hidden)
+            outputs.append(hidden)
+        return outputs

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from pixelrnn.layers import reference
+from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.row_lstm import RowLSTMLayer
+from pixelrnn.ops.conv_lstm.dispatch import RUNGS
+
+OPTIONS = {"forget_bias": 0.3, "learned_initial_state": True}
+LAYERS = {
+    "row_lstm": lambda groups, kernel: RowLSTMLayer(6, 5, 3, groups, **OPTIONS, kernel=kernel),
+    "row_lstm wide": lambda groups, kernel: RowLSTMLayer(6, 5, 5, groups, **OPTIONS, kernel=kernel),
+    "diagonal_bilstm": lambda groups, kernel: DiagonalBiLSTMLayer(
+        6, 5, groups, **OPTIONS, kernel=kernel
+    ),
+}
+SIZES = [(1, 1, 1), (1, 5, 2), (5, 1, 1), (3, 4, 2), (4, 2, 1)]  # H, W, B
+
+
+@pytest.mark.parametrize("kernel", RUNGS)
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_equal_the_paper_step_by_step(name, size, groups, kernel):
+    """Initial states and biases are not zero: what leaks from the skew's padding would show."""
+    torch.manual_seed(0)
+    layer = LAYERS[name](groups, kernel).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(*size, 6, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(*size, 5, dtype=torch.float64)
+    plain = getattr(reference, name.split()[0])
+    leaves = [x, *layer.parameters()]
+    results = []
+    for y in (layer(x), plain(layer, x)):
+        results.append([y, *torch.autograd.grad(y, leaves, upstream)])
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-12, rtol=1e-11)
