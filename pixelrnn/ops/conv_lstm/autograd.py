@@ -4,12 +4,12 @@ Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, 
 `N`: active places of all lines (`plan`). The derivation is in the README.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import cell as cells
 from pixelrnn.ops.conv_lstm import plan as plans
 from pixelrnn.ops.conv_lstm import steps
 from pixelrnn.ops.conv_lstm.cell import Compile
@@ -37,11 +37,11 @@ def conv_lstm(
     pad_before: int,
     held: Tensor | None,  # (T, L) bool, on the CPU
     compile: Compile = "auto",
-    loops: Loops | None = None,
+    choose_loops: Callable[[Compile, str, torch.dtype], Loops] = steps.choose,
 ) -> Tensor:  # (D, T, L, B, F)
     """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32.
 
-    Without `loops` they are those of `steps`, with the cell that `compile` asks for.
+    `choose_loops` takes `compile`, the type of the device and the dtype of the products.
     """
     device = input_to_state.device.type
     if torch.is_autocast_enabled(device):
@@ -49,7 +49,7 @@ def conv_lstm(
         input_to_state, state_to_state = input_to_state.to(dtype), state_to_state.to(dtype)
     inputs = (input_to_state, state_to_state, initial_hidden, initial_cell)
     plan = plans.make(held, *input_to_state.shape[1:3])
-    loops = loops or steps.with_cell(cells.choose(compile, device, input_to_state.dtype))
+    loops = choose_loops(compile, device, input_to_state.dtype)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     with torch.autocast(device, enabled=False):
         return _ConvLSTM.apply(*inputs, pad_before, plan, loops, keep)
@@ -73,7 +73,7 @@ class _ConvLSTM(torch.autograd.Function):
             gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, keep
         )
         if keep:
-            ctx.save_for_backward(state_to_state, hidden, activations, *states)
+            ctx.save_for_backward(state_to_state, hidden, activations, states)
             ctx.layout = gates.shape, gates.stride()
             ctx.initial_dtypes = initial_hidden.dtype, initial_cell.dtype
             ctx.options = pad_before, plan, loops
@@ -83,10 +83,10 @@ class _ConvLSTM(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "conv_lstm kernel 'autograd' has no second derivative (create_graph=True): "
+                "this conv_lstm kernel has no second derivative (create_graph=True): "
                 "choose kernel.name=reference"
             )
-        weight, hidden, activations, *states = ctx.saved_tensors
+        weight, hidden, activations, states = ctx.saved_tensors
         pad_before, plan, loops = ctx.options
         grad_gates = torch.empty_like(activations) if _graph_is_kept() else activations
         grad_input = _grad_input(grad_gates, *ctx.layout, plan)

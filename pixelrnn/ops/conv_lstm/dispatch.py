@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import autograd, loop, reference
+from pixelrnn.ops.conv_lstm import autograd, capture, loop, reference
 from pixelrnn.ops.conv_lstm.cell import Compile
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Kernel:
         compile: how the pointwise part is fused (`cell.choose`); the reference ignores it.
     """
 
-    name: Literal["auto", "reference", "autograd", "native"] = "auto"
+    name: Literal["auto", "reference", "autograd", "native", "cuda_graph"] = "auto"
     compile: Compile = "auto"
 
 
@@ -38,17 +38,30 @@ class Rung:
         run: takes what `reference.conv_lstm` takes, and `compile`.
         supports: names what stands against it for these gates, held places and cell, or is None.
         slower: why `auto` leaves it out for these gates, or is None.
+        device: the only type of device it runs on; None: any.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile], Tensor]
     supports: Callable[[Tensor, Tensor | None, Compile], str | None]
     slower: Callable[[Tensor], str | None] = lambda _: None
+    device: str | None = None
+
+    def refusal(self, gates: Tensor, held: Tensor | None, compile: Compile) -> str | None:
+        """What stands against it, or None."""
+        if self.device not in (None, gates.device.type):
+            return f"for {self.device} only, not {gates.device.type}"
+        return self.supports(gates, held, compile)
 
 
 RUNGS: dict[str, Rung] = {
     "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-1]), lambda *_: None),
     "autograd": Rung(autograd.conv_lstm, autograd.supports),
-    "native": Rung(partial(autograd.conv_lstm, loops=loop.LOOPS), loop.supports, loop.slower),
+    "native": Rung(
+        partial(autograd.conv_lstm, choose_loops=loop.choose), loop.supports, loop.slower, "cpu"
+    ),
+    "cuda_graph": Rung(
+        partial(autograd.conv_lstm, choose_loops=capture.choose), autograd.supports, device="cuda"
+    ),
 }
 """Name -> rung, slowest first; `auto` takes the last that supports the input."""
 
@@ -93,13 +106,15 @@ def _choose(kernel: Kernel, gates: Tensor, held: Tensor | None) -> Rung:
     if kernel.name != "auto":
         if kernel.name not in RUNGS:
             raise ValueError(f"kernel {kernel.name!r}: choose auto or one of {', '.join(RUNGS)}")
-        refusal = RUNGS[kernel.name].supports(gates, held, kernel.compile)
+        refusal = RUNGS[kernel.name].refusal(gates, held, kernel.compile)
         if refusal:
             raise ValueError(f"kernel {kernel.name!r}: {refusal}")
         return RUNGS[kernel.name]
     refusals = {}
     for name, rung in reversed(RUNGS.items()):
-        refusal = rung.slower(gates) or rung.supports(gates, held, kernel.compile)
+        if rung.device not in (None, gates.device.type):
+            continue
+        refusal = rung.slower(gates) or rung.refusal(gates, held, kernel.compile)
         if refusal is None:
             _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
             return rung

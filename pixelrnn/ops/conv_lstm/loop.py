@@ -22,8 +22,6 @@ WORTH = 48
 
 def supports(input_to_state: Tensor, held: Tensor | None, compile: Compile) -> str | None:
     """What stands against these loops, or None."""
-    if input_to_state.device.type != "cpu":
-        return "for CPUs only"
     if input_to_state.dtype not in native.NAMES:
         return f"no version for {input_to_state.dtype}"
     if compile not in ("auto", "native"):
@@ -49,19 +47,19 @@ def forward(
     pad_before: int,
     plan: Plan,
     keep: bool,
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """See `steps.forward`; here c of all lines is one tensor."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `steps.forward`."""
     directions, _, _, batch, width = gates.shape
     exact = state_dtype(gates.dtype)
     hidden = steps.hidden_with_borders(gates, initial_hidden, weight.shape[1], pad_before, plan)
-    stored, states = (sum(plan.sizes), plan.states) if keep else (0, 0)
+    stored, places = (sum(plan.sizes), plan.states) if keep else (0, 0)
     activations = gates.new_empty(directions, stored, batch, width)
-    cells = gates.new_empty(directions, states, batch, width // 4, dtype=exact)
+    states = gates.new_empty(directions, places, batch, width // 4, dtype=exact)
     weight, initial = weight.contiguous(), initial_cell.to(exact).contiguous()
-    kept = (activations, cells) if keep else (None, None)
+    kept = (activations, states) if keep else (None, None)
     problem = _problem(gates, None, weight, pad_before, plan)
     _call("forward", problem, plan, gates, weight, initial, hidden, *kept)
-    return hidden, activations, [cells]
+    return hidden, activations, states
 
 
 def backward(
@@ -70,22 +68,27 @@ def backward(
     activations: Tensor,
     grad_gates: Tensor,
     grad_input: Tensor | None,
-    states: list[Tensor],
+    states: Tensor,
     pad_before: int,
     plan: Plan,
 ) -> Tensor:
     """See `steps.backward`."""
     directions, _, places, batch, features = grad_output.shape
-    (cells,) = states
-    grad_cell = cells.new_zeros(directions, places, batch, features)
+    grad_cell = states.new_zeros(directions, places, batch, features)
     weight = weight.contiguous()
     problem = _problem(grad_input, grad_output, weight, pad_before, plan)
-    inputs = grad_output, weight, activations, cells
+    inputs = grad_output, weight, activations, states
     _call("backward", problem, plan, *inputs, grad_gates, grad_input, grad_cell)
     return grad_cell
 
 
 LOOPS = Loops(forward, backward)
+
+
+def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
+    """These loops; see `supports`."""
+    return LOOPS
+
 
 _Problem, _Pointers = ctypes.c_int64 * 16, ctypes.c_void_p * 7
 
@@ -108,4 +111,4 @@ def _problem(
 def _call(name: str, problem: ctypes.Array, plan: Plan, *tensors: Tensor | None) -> None:
     run = getattr(native.library("loop"), f"{name}_{native.NAMES[tensors[0].dtype]}")
     pointers = _Pointers(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
-    run(problem, ctypes.c_void_p(plan.lines.data_ptr()), pointers)
+    run(problem, ctypes.c_void_p(plan.table.data_ptr()), pointers)

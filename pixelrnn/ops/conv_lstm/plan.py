@@ -1,7 +1,7 @@
 """Which places of which lines a recurrence has to compute: all of them, or those not held.
 
-Axes: `T` steps, `L` places on a line, `K` kernel taps. Everything here lives on the host, so that a
-GPU is never waited for; plans are few (one per image size) and kept.
+Axes: `T` steps, `L` places on a line, `K` kernel taps. Plans live on the host, are few (one per
+image size) and are kept, with what a device needs of them, so that a GPU is never waited for.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,18 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Line(NamedTuple):
+    """Where things of one step lie, in places."""
+
+    start: int  # first active place of the line
+    size: int  # number of active places
+    stored: int  # of the first active place among activations
+    state: int  # of its c among states
+    before: int  # of the c before it
+    below: int  # places before the active ones whose (initial) c is stored too
+    above: int  # such places after them
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +46,10 @@ class Plan:
         """Nothing is held."""
         return bool(self.active.all())
 
-    @cached_property
-    def held_index(self) -> Tensor:
+    @lru_cache  # noqa: B019 - plans are few, and kept
+    def held_index(self, device: torch.device) -> Tensor:
         """Held places, t * L + l: int64."""
-        return (~self.active).flatten().nonzero().flatten()
+        return (~self.active).flatten().nonzero().flatten().to(device)
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
@@ -49,35 +61,41 @@ class Plan:
         return spans
 
     @cached_property
-    def lines(self) -> Tensor:
-        """Per step where `loop.cpp` finds things (its struct Line): int64, (T, 7)."""
-        rows = []
-        stored = 0
-        state = before = self.sizes[0]  # behind the initial line's states
-        for step, ((start, stop), (low, high)) in enumerate(
-            zip(self.ranges, self.spans, strict=True)
-        ):
-            own = state + start - low
-            before = before + start if step else 0
-            rows.append((start, stop - start, stored, own, before, start - low, high - stop))
+    def lines(self) -> list["Line"]:
+        """Per step what is stored where."""
+        lines = []
+        stored, state = 0, self.sizes[0]  # states: behind those of the initial line
+        origin = -self.ranges[0][0]  # of the states of the line before: where place 0 would be
+        for (start, stop), (low, high) in zip(self.ranges, self.spans, strict=True):
+            own = state - low + start
+            lines.append(
+                Line(start, stop - start, stored, own, origin + start, start - low, high - stop)
+            )
             stored += stop - start
-            before = state - low
+            origin = state - low
             state += high - low
-        return torch.tensor(rows)
+        return lines
+
+    @cached_property
+    def table(self) -> Tensor:
+        """`lines` as `loop.cpp` takes them: int64, (T, 7)."""
+        return torch.tensor(self.lines, dtype=torch.int64).view(-1, len(Line._fields))
 
     @cached_property
     def states(self) -> int:
         """Number of places whose c is stored, the initial line's included."""
         return self.sizes[0] + sum(high - low for low, high in self.spans)
 
-    def initial_reads(self, taps: int, pad_before: int) -> list[Tensor]:
+    @lru_cache  # noqa: B019 - plans are few, and kept
+    def initial_reads(self, taps: int, pad_before: int, device: torch.device) -> list[Tensor]:
         """Per tap the stored places whose tap reads the initial state: int64, each (reads,)."""
         steps, places = self.active.shape
         computed = torch.zeros(steps, places + taps - 1, dtype=torch.bool)
         computed[1:, pad_before : pad_before + places] = self.active[:-1]
         order = self.active.flatten().cumsum(0) - 1
         return [
-            order[(self.active & ~computed[:, tap : tap + places]).flatten()] for tap in range(taps)
+            order[(self.active & ~computed[:, tap : tap + places]).flatten()].to(device)
+            for tap in range(taps)
         ]
 
 

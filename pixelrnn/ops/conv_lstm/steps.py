@@ -11,8 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pixelrnn.ops.conv_lstm import cell as cells
 from pixelrnn.ops.conv_lstm import plan as plans
-from pixelrnn.ops.conv_lstm.cell import Cell, state_dtype
+from pixelrnn.ops.conv_lstm.cell import Cell, Compile, state_dtype
 from pixelrnn.ops.conv_lstm.plan import Plan
 
 
@@ -20,12 +21,13 @@ from pixelrnn.ops.conv_lstm.plan import Plan
 class Loops:
     """Both loops: `forward` and `backward` of this module without `cell`, or what equals them."""
 
-    forward: Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
+    forward: Callable[..., tuple[Tensor, Tensor, Tensor]]
     backward: Callable[..., Tensor]
 
 
-def with_cell(cell: Cell) -> Loops:
-    """The loops of this module."""
+def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
+    """The loops of this module, with the cell for tensors of this kind (`cell.choose`)."""
+    cell = cells.choose(compile, device_type, dtype)
     return Loops(partial(forward, cell=cell), partial(backward, cell=cell))
 
 
@@ -38,12 +40,12 @@ def forward(
     plan: Plan,
     keep: bool,
     cell: Cell,
-) -> tuple[Tensor, Tensor, list[Tensor]]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """All steps.
 
     Returns:
         Hidden states between their borders, line 0 the initial one: (D, T + 1, L + K - 1, B, F);
-        gate activations, (D, N, B, 4F); c of every line over `Plan.spans`, the initial line first.
+        gate activations, (D, N, B, 4F); c of all lines as `Plan.lines` says, (D, S, B, F).
         Without `keep` the last two hold nothing of use.
     """
     directions, _, _, batch, width = gates.shape
@@ -54,31 +56,27 @@ def forward(
     stored = plan.sizes if keep else [max(plan.sizes)]
     activations = gates.new_empty(directions, sum(stored), batch, width)
     kept = activations.split(stored, dim=1) if keep else None
-    before = initial.repeat(1, plan.sizes[0], batch, 1)
-    states = [before]
-    for t, (inputs, (start, stop)) in enumerate(zip(gates.unbind(1), plan.ranges, strict=True)):
-        size = stop - start
+    states = initial.new_empty(directions, plan.states, batch, width // 4)
+    states[:, : plan.sizes[0]] = initial
+    for t, (inputs, line) in enumerate(zip(gates.unbind(1), plan.lines, strict=True)):
+        start, size = line.start, line.size
         products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
         flat = products.view(directions, size * batch, width)
         torch.bmm(rows[t].narrow(1, start * batch, size * batch), taps[0], out=flat)
         for tap in range(1, len(taps)):
             read = rows[t].narrow(1, (start + tap) * batch, size * batch)
             flat.baddbmm_(read, taps[tap])
-        low, high = plan.spans[t]
-        state = initial.new_empty(directions, high - low, batch, width // 4)
         cell.forward(
             inputs.narrow(1, start, size),
             products,
-            before,
-            state.narrow(1, start - low, size),
+            states.narrow(1, line.before, size),
+            states.narrow(1, line.state, size),
             lines[t + 1].narrow(1, pad_before + start, size),
         )
-        state[:, : start - low] = initial
-        state[:, stop - low :] = initial
-        if t + 1 < len(plan.ranges):
-            before = state.narrow(1, plan.ranges[t + 1][0] - low, plan.sizes[t + 1])
-        if keep:
-            states.append(state)
+        if line.below:
+            states[:, line.state - line.below : line.state] = initial
+        if line.above:
+            states[:, line.state + size : line.state + size + line.above] = initial
     return hidden, activations, states
 
 
@@ -88,7 +86,7 @@ def backward(
     activations: Tensor,  # (D, N, B, 4F)
     grad_gates: Tensor,  # (D, N, B, 4F), written; may be `activations`
     grad_input: Tensor | None,  # (D, T, L, B, 4F), written where active
-    states: list[Tensor],
+    states: Tensor,  # (D, S, B, F)
     pad_before: int,
     plan: Plan,
     cell: Cell,
@@ -100,21 +98,19 @@ def backward(
     """
     directions, steps, places, batch, features = grad_output.shape
     grad_hidden = grad_output.new_zeros(directions, places, batch, features)
-    grad_cell = states[0].new_zeros(directions, places, batch, features)
+    grad_cell = states.new_zeros(directions, places, batch, features)
     taps = weight.transpose(-1, -2).unbind(1)  # K x (D, 4F, F)
     kept, grads = activations.split(plan.sizes, dim=1), grad_gates.split(plan.sizes, dim=1)
     outputs = grad_output.unbind(1)
     inputs = [None] * steps if grad_input is None else grad_input.unbind(1)
-    for t in reversed(range(steps)):
-        start, size = plan.ranges[t][0], plan.sizes[t]
-        low = plan.spans[t][0]
-        low_before = plan.spans[t - 1][0] if t > 0 else start
+    for t, line in reversed(list(enumerate(plan.lines))):
+        start, size = line.start, line.size
         cell.backward(
             kept[t],
             grads[t],
             None if grad_input is None else inputs[t].narrow(1, start, size),
-            states[t].narrow(1, start - low_before, size),
-            states[t + 1].narrow(1, start - low, size),
+            states.narrow(1, line.before, size),
+            states.narrow(1, line.state, size),
             outputs[t].narrow(1, start, size),
             grad_hidden.narrow(1, start, size),
             grad_cell.narrow(1, start, size),
@@ -191,11 +187,12 @@ def initial_hidden_gradient(
     """
     exact = state_dtype(grad_gates.dtype)
     total = grad_output.new_zeros(grad_output.shape[0], grad_output.shape[-1], dtype=exact)
-    for tap, places in enumerate(plan.initial_reads(weight.shape[1], pad_before)):
-        read = grad_gates.index_select(1, places.to(grad_gates.device)).sum((1, 2), dtype=exact)
+    device = grad_gates.device
+    for tap, places in enumerate(plan.initial_reads(weight.shape[1], pad_before, device)):
+        read = grad_gates.index_select(1, places).sum((1, 2), dtype=exact)
         total += torch.einsum("dg,dfg->df", read, weight[:, tap].to(exact))
     if not plan.whole:
-        held = plan.held_index.to(grad_output.device)
+        held = plan.held_index(device)
         total += grad_output.flatten(1, 2).index_select(1, held).sum((1, 2), dtype=exact)
     return total
 

@@ -18,9 +18,24 @@ def test_skewed_image():
     assert plan.spans == [(0, 2), (0, 3), (1, 3), (2, 3)]
     # Stored places: (0,0) (1,0) (1,1) (2,1) (2,2) (3,2). The upper tap leaves the image in row 0,
     # the left one in column 0.
-    upper, left = plan.initial_reads(taps=2, pad_before=1)
+    upper, left = plan.initial_reads(2, 1, torch.device("cpu"))
     assert upper.tolist() == [0, 1]
     assert left.tolist() == [0, 2, 4]
+
+
+def test_where_things_lie():
+    """What is stored fills its room: every place once, each c where the next line looks for it."""
+    plan = plans.make(skew.outside_image(3, 2), 4, 3)
+    stored = [place for line in plan.lines for place in range(line.stored, line.stored + line.size)]
+    assert stored == list(range(6))
+    written = list(range(plan.sizes[0]))
+    for line in plan.lines:
+        written += range(line.state - line.below, line.state + line.size + line.above)
+    assert written == list(range(plan.states))
+    first, second, *_ = plan.lines
+    assert first.before == 0
+    assert (first.state, first.above) == (1, 1)  # place 1 enters next: its initial c is stored
+    assert second.before == first.state
 
 
 def test_a_line_without_active_places():
