@@ -12,7 +12,7 @@ from pixelrnn.results import collect
 
 SECTIONS = {
     "Likelihood": ("val/bits_per_dim", "val/nll", "train/bits_per_dim", "train/nll"),
-    "Optimisation": ("train/grad_norm", "train/images_per_second"),
+    "Optimisation": ("train/learning_rate", "train/grad_norm", "train/images_per_second"),
 }
 
 
@@ -46,10 +46,10 @@ def dashboard(
     entity = entity or os.environ.get("WANDB_ENTITY")
     if not entity:
         raise ConfigError("entity: whose workspace? Give entity=... or set WANDB_ENTITY")
-    view = workspace(sweep, project, entity)
     runs = [
         run for run in collect.scan(Path(paths["runs"])) if run.config.get("sweep_name") == sweep
     ]
+    view = workspace(sweep, project, entity, collect.varied(runs))
     offline = sum((run.folder / "wandb").is_dir() for run in runs)
     console = Console()
     console.print(f"{sweep}: {len(runs)} runs here, {offline} with W&B files", highlight=False)
@@ -64,8 +64,14 @@ def dashboard(
     return view.url
 
 
-def workspace(sweep: str, project: str, entity: str) -> Any:
-    """The workspace, not yet saved: panels in sections, filtered by sweep, grouped by label.
+def workspace(sweep: str, project: str, entity: str, varied: list[str]) -> Any:
+    """The workspace, not yet saved: panels in sections, filtered by sweep.
+
+    Args:
+        sweep: sweep_name of the runs.
+        project: W&B project.
+        entity: W&B user or team.
+        varied: configuration keys to group runs by, so that seeds stand together; none: by label.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -92,7 +98,8 @@ def workspace(sweep: str, project: str, entity: str) -> Any:
         ws.Section(name="Results", is_open=True, panels=bars),
         ws.Section(name="Samples", is_open=True, panels=pictures),
     ]
-    runset = ws.RunsetSettings(filters=[ws.Metric("Group") == sweep], groupby=[ws.Config("label")])
+    groups = [ws.Config(key) for key in varied or ["label"]]
+    runset = ws.RunsetSettings(filters=[ws.Metric("Group") == sweep], groupby=groups)
     return ws.Workspace(
         name=f"pixelrnn {sweep}",
         entity=entity,

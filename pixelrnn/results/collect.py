@@ -102,6 +102,25 @@ def setting(config: dict[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True).replace(json.dumps(config.get("folder"))[1:-1], ".")
 
 
+def varied(runs: list[Run]) -> list[str]:
+    """Dotted keys in which the settings of runs differ, seeds and folders apart."""
+    settings = [
+        _flat({k: v for k, v in _without_draw(effective(run.config)).items() if k != "callbacks"})
+        for run in runs
+        if run.config
+    ]
+    keys = dict.fromkeys(key for setting in settings for key in setting)
+    return [key for key in keys if len({repr(s.get(key)) for s in settings}) > 1]
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, item in config.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(item, f"{name}.") if isinstance(item, dict) else {name: item}
+    return flat
+
+
 def _without_draw(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     kept = {}
     for key, item in config.items():

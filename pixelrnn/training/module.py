@@ -93,6 +93,7 @@ class PixelModule(LightningModule):
         if self.scheduler is None:
             return {"optimizer": optimizer}
         schedule = {"scheduler": self.scheduler(optimizer, self._steps()), "interval": "step"}
+        schedule["name"] = "train/learning_rate"
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def test_offline_files_say_what_was_run(monkeypatch):
     assert logged >= {
         *(name for metrics in SECTIONS.values() for name in metrics),
         "val/bits_per_dim_stderr",
-        "lr-AdamW",
+        "train/learning_rate",
     }
     validated = [row["val/bits_per_dim"] for row in history if "val/bits_per_dim" in row]
     assert validated[-1] == pytest.approx(results["metrics"]["val/bits_per_dim"], rel=1e-6)
@@ -134,12 +134,14 @@ def test_the_dashboard_shows_the_sweep():
     pytest.importorskip("wandb_workspaces", reason="extra missing")
     from pixelrnn.cli.dashboard import workspace
 
-    model = workspace("table2", "pixelrnn", "someone")._to_model()
+    varied = ["model.residual", "model.skip"]
+    model = workspace("table2", "pixelrnn", "someone", varied)._to_model()
     text = model.model_dump_json()
     assert all(name in text for metrics in SECTIONS.values() for name in metrics)
     assert "samples" in text
     assert "test/bits_per_dim" in text
-    view = workspace("table2", "pixelrnn", "someone")
+    assert all(key.replace("model.", "model.value.") in text for key in varied)
+    view = workspace("table2", "pixelrnn", "someone", [])
     assert "table2" in str(view.runset_settings.filters)
     assert "label" in str(view.runset_settings.groupby)
 
