@@ -10,6 +10,7 @@
 // every tensor are contiguous.
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "arithmetic.hpp"
