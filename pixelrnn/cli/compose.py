@@ -116,14 +116,16 @@ def _one_line(error: Exception, config_name: str, argv: list[str]) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not an override ({text.splitlines()[0]})"
+    plugin = re.search(r"Could not (?:find|load) '(hydra/\w+)/(\w+)'", text)
+    if plugin and plugin.group(2) in _EXTRAS:
+        group, name = plugin.groups()
+        return f"{group}: {name} is missing; pip install 'pixelrnn[{_EXTRAS[name]}]'"
     choice = re.search(
         r"Could not find '([^']+)'\s+Available options in '([^']+)':\s*(.*)", text, re.S
     )
     if choice:
         name, group, options = choice.groups()
         wrong = name.removeprefix(f"{group}/")
-        if group.startswith("hydra/") and wrong in _EXTRAS:
-            return f"{group}: {wrong} is missing; pip install 'pixelrnn[{_EXTRAS[wrong]}]'"
         hint = schema.nearest(wrong, options.split(), f"{group}=")
         return f"{group}={wrong}: no such choice; {hint}"
     group = re.search(r"Could not override '([^'@]+)'[^\n]*\nNo match in the defaults list", text)

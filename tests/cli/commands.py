@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 TINY = [
     "train",
@@ -32,6 +35,17 @@ def spawn(*words, **environment):
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         start_new_session=True,
     )
+
+
+def needed(package):
+    """Skip a test whose launcher is in an extra that is not installed."""
+    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher", reason=f"{package}: no extra")
+
+
+def kill(process):
+    """-9, the whole group: launchers have children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def results(root="runs"):
