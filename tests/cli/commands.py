@@ -24,6 +24,22 @@ TINY = [
     "trainer.max_epochs=1",
 ]
 
+TWELVE = [
+    "train",
+    "-m",
+    "sweep=table4",
+    "scale=small",
+    "seed=0,1,2",
+    "threads=1",
+    "logger=csv",
+    "callbacks.summary=null",
+    "callbacks.samples=null",
+    "callbacks.progress=null",
+    "data.batch_size=128",
+    "trainer.max_epochs=3",
+]
+"""A table of the paper on stand-in data, three seeds of each of its four runs."""
+
 
 def spawn(*words, **environment):
     """`pixelrnn ...` in a process of its own, and of its own group."""
@@ -52,3 +68,12 @@ def results(root="runs"):
     """Records of all finished runs: signature -> metrics."""
     records = [json.loads(path.read_text()) for path in Path(root).glob("*/results.json")]
     return {record["signature"]: record["metrics"] for record in records}
+
+
+def table(root):
+    """The table of `TWELVE`, as printed."""
+    process = spawn("table", "table4", "scale=small", "plots=false", f"paths.runs={root}")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert out.count("± ") >= 4
+    return out.replace(str(root), "")

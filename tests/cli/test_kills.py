@@ -8,29 +8,16 @@ from pathlib import Path
 import pytest
 
 from pixelrnn.cli import jobs
-from tests.cli.commands import kill, needed, results, spawn
+from tests.cli.commands import TWELVE, kill, needed, results, spawn, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-SMALL = ["scale=small", "threads=1", "logger=csv", "data.batch_size=128", "trainer.max_epochs=3"]
-QUIET = [f"callbacks.{name}=null" for name in ("summary", "samples", "progress")]
-SWEEP = ["train", "-m", "sweep=table4", "seed=0,1,2", *SMALL, *QUIET]
-"""Twelve jobs: a table of the paper on stand-in data, three epochs each."""
-
-
-def table(root):
-    """Its text, without what the clock says."""
-    process = spawn("table", "table4", "scale=small", "plots=false", f"paths.runs={root}")
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, err
-    assert out.count("± ") >= 4
-    return out.replace(str(root), "")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Results and table of a sweep that nobody kills."""
     root = tmp_path_factory.mktemp("undisturbed") / "runs"
-    process = spawn(*SWEEP, f"paths.runs={root}")
+    process = spawn(*TWELVE, f"paths.runs={root}")
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert "multirun: 12 jobs: 12 finished" in err
@@ -44,7 +31,7 @@ def written():
 
 
 def kill_after_work(process, seconds):
-    """-9 some time after a job has gone on; fails if the sweep ends before."""
+    """-9 some time after a job has gone on; returns how many jobs are half done then."""
     before, deadline = written(), time.monotonic() + 200
     while written() == before:
         assert process.poll() is None, process.communicate()[1]
@@ -53,6 +40,8 @@ def kill_after_work(process, seconds):
     time.sleep(seconds)
     assert process.poll() is None, process.communicate()[1]
     kill(process)
+    checkpoints = Path("runs").glob("*/checkpoints/last.ckpt")
+    return sum(not (path.parents[1] / "results.json").is_file() for path in checkpoints)
 
 
 @pytest.mark.parametrize(
@@ -62,19 +51,18 @@ def kill_after_work(process, seconds):
 def test_killed_five_times_equals_undisturbed(launcher, package, undisturbed):
     if package:
         needed(package)
-    command = [*SWEEP, f"hydra/launcher={launcher}", "hydra.sweeper.max_batch_size=4"]
+    command = [*TWELVE, f"hydra/launcher={launcher}", "hydra.sweeper.max_batch_size=4"]
     draw = random.Random(5)
-    for _ in range(5):
-        kill_after_work(spawn(*command), draw.uniform(0, 4))
+    half_done = [kill_after_work(spawn(*command), draw.uniform(0, 4)) for _ in range(5)]
     done = len(results())
     assert done < 12
     process = spawn(*command)
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     (summary,) = re.findall(r"multirun: .*", err)
-    print(launcher, summary)
+    print(f"{launcher}: half done when killed: {half_done}; {summary}")
     assert summary.startswith("multirun: 12 jobs: ")
     assert "failed" not in summary
     notes = jobs.notes(max(Path("runs/.sweep").iterdir()))
-    assert sum(note["state"] == "skipped" for note in notes) == done
+    assert sum(note["state"] == "skipped" for note in notes) >= done
     assert (results(), table(Path("runs").absolute())) == undisturbed
