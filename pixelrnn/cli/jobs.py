@@ -20,6 +20,9 @@ from pixelrnn import files
 from pixelrnn.cli import compose, plans, search
 from pixelrnn.errors import PixelRNNError
 
+QUESTIONS = {"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"}
+"""Flags on which Hydra answers, and runs no job."""
+
 STATES = ("finished", "resumed", "skipped", "failed", "killed")
 
 
@@ -37,8 +40,8 @@ def run(argv: list[str], job: Callable[[Any], Any]) -> int:
         ConfigError: a job would not compose, or a stored study is not what was asked for.
         RunError: another process is at the same search.
     """
-    if any(word.startswith("-") and word not in compose.FLAGS for word in argv):
-        compose.run("train", job, argv)  # --help, --cfg: no job runs
+    if not QUESTIONS.isdisjoint(argv):
+        compose.run("train", job, argv)
         return 0
     plan = plans.of("train", argv)
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from pixelrnn.cli import compose
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs import schema
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,15 @@ def of(config_name: str, argv: list[str]) -> Plan:
 
     Args:
         config_name: primary config of the verb.
-        argv: overrides; words with a dash are passed over.
+        argv: overrides and the flag of a multirun.
 
     Raises:
-        ConfigError: a job would not compose.
+        ConfigError: a job would not compose, or there is another flag.
     """
-    words = [word for word in argv if not word.startswith("-")]
+    words = [word for word in argv if word not in compose.FLAGS]
+    flags = [word for word in words if word.startswith("-")]
+    if flags:
+        raise ConfigError(f"{flags[0]}: not in a multirun; only overrides")
     folder = str(compose.conf_dir())
     with (
         compose.clear_errors(config_name, words),
@@ -51,28 +53,29 @@ def of(config_name: str, argv: list[str]) -> Plan:
         parser = OverridesParser.create(config_loader=loader)
         parsed = parser.parse_overrides([*given, *master.hydra.overrides.task])
         overrides = {override.get_key_element(): override for override in parsed}
-        for override in overrides.values():
-            _check_choices(override, loader)
-        first = [f"{key}={_first(override)}" for key, override in overrides.items()]
+        first = {key: _first(override) for key, override in overrides.items()}
+        for key, override in overrides.items():
+            for choice in _unlisted(override, loader):
+                _job(loader, master, first | {key: choice})
         swept = {
             key: str(override.input_line).partition("=")[2]
             for key, override in overrides.items()
             if override.is_sweep_override()
         }
-        return Plan(loader.load_sweep_config(master, first), swept)
+        return Plan(_job(loader, master, first), swept)
 
 
-def _check_choices(override: Override, loader: ConfigLoader) -> None:
-    """Every swept choice of a group must exist, those of the last job too."""
-    group = override.key_or_group
-    options = loader.get_group_options(group)
-    if not options or not override.is_discrete_sweep():
-        return
-    for choice in override.sweep_string_iterator():
-        if choice not in (*options, "null") and not choice.startswith("["):
-            raise ConfigError(
-                f"{group}={choice}: no such choice; {schema.nearest(choice, options, f'{group}=')}"
-            )
+def _job(loader: ConfigLoader, master: DictConfig, words: dict[str, str]) -> DictConfig:
+    """The configuration of one job."""
+    return loader.load_sweep_config(master, [f"{key}={value}" for key, value in words.items()])
+
+
+def _unlisted(override: Override, loader: ConfigLoader) -> list[str]:
+    """Swept choices of a group that its folder does not list: wrong, or null, or elsewhere."""
+    listed = loader.get_group_options(override.key_or_group)
+    if not listed or not override.is_discrete_sweep():
+        return []
+    return [choice for choice in override.sweep_string_iterator() if choice not in listed]
 
 
 def _first(override: Override) -> str:

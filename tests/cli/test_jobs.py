@@ -11,7 +11,7 @@ from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import compose, jobs
+from pixelrnn.cli import compose, jobs, plans
 from pixelrnn.cli.main import main
 from pixelrnn.runs import record
 from tests.cli.commands import TINY, needed, results, spawn
@@ -89,6 +89,28 @@ def test_a_wrong_choice_of_a_later_job_is_wrong_input(capfd):
     assert main([*TINY, "-m", *words]) == 2
     assert "model=pixelcn: no such choice; did you mean model=pixelcnn" in capfd.readouterr().err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("flag", ["--config-dir=elsewhere", "--run"])
+def test_a_multirun_takes_no_other_flag(flag, capfd):
+    assert main([*TINY, "-m", "seed=0,1", flag]) == 2
+    assert f"{flag}: not in a multirun" in capfd.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_question_about_a_multirun_is_answered(capfd):
+    assert main([*TINY, "-m", "seed=0", "--cfg", "job"]) == 0
+    assert "batch_size: 128" in capfd.readouterr().out
+    assert not Path("runs").exists()
+
+
+def test_choices_from_elsewhere_are_choices(tmp_path):
+    (tmp_path / "mine/model").mkdir(parents=True)
+    (tmp_path / "mine/model/own.yaml").write_text("defaults: [pixelcnn]\nhidden: 3\n")
+    words = ["model=own,pixelcnn", f"hydra.searchpath=[file://{tmp_path}/mine]"]
+    plan = plans.of("train", ["-m", *words])
+    assert plan.first.model.hidden == 3
+    assert plan.swept == {"model": "own,pixelcnn"}
 
 
 def test_a_swept_key_that_is_none_is_wrong_input(capfd):
