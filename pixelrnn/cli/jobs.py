@@ -20,7 +20,7 @@ from pixelrnn import files
 from pixelrnn.cli import compose, plans, search
 from pixelrnn.errors import PixelRNNError
 
-QUESTIONS = {"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"}
+QUESTIONS = {"-h", "--help", "--hydra-help"}
 """Flags on which Hydra answers, and runs no job."""
 
 STATES = ("finished", "resumed", "skipped", "failed", "killed")
