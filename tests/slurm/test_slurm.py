@@ -37,7 +37,7 @@ def slurm():
             pytest.skip(f"SLURM does not start here: {started.stderr[-300:]}")
         yield f"{folder}/slurm.conf"
     finally:
-        subprocess.run([SCRIPT, "stop", folder], timeout=30)
+        subprocess.run([SCRIPT, "stop", folder], timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
