@@ -23,6 +23,17 @@ from pixelrnn.cli import threads
 from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.runs import schema
 
+FLAGS = ("-m", "--multirun")
+
+_EXTRAS = {
+    "joblib": "joblib",
+    "submitit_local": "slurm",
+    "submitit_slurm": "slurm",
+    "ray": "ray",
+    "optuna": "optuna",
+}
+"""Hydra's plugins -> which of our extras brings them."""
+
 
 def conf_dir() -> Path:
     """The configuration folder: in the installed package, or in the checkout beside it."""
@@ -55,12 +66,11 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
 
     multirun = is_multirun(argv)
     if multirun:  # Hydra would refuse the flag between overrides
-        flags = ("-m", "--multirun")
-        argv = ["--multirun", *(word for word in argv if word not in flags)]
+        argv = ["--multirun", *(word for word in argv if word not in FLAGS)]
     decorated = hydra.main(
         version_base="1.3", config_path=str(conf_dir()), config_name=config_name
     )(task if multirun else alone)
-    with _as_program(config_name, argv), _clear_errors(config_name, argv):
+    with _as_program(config_name, argv), clear_errors(config_name, argv):
         decorated()
     if refused:
         raise refused[0]
@@ -68,7 +78,13 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
 
 def is_multirun(argv: list[str]) -> bool:
     """Whether Hydra is asked for more than one job."""
-    return not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(argv)
+    return not {*FLAGS, "hydra.mode=MULTIRUN"}.isdisjoint(argv)
+
+
+def word(key: str, text: str) -> str:
+    """An override that gives a key this very text."""
+    quoted = text.replace("'", "\\'")
+    return f"{key}='{quoted}'"
 
 
 @contextlib.contextmanager
@@ -88,7 +104,8 @@ def _as_program(verb: str, argv: list[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _clear_errors(config_name: str, argv: list[str]) -> Iterator[None]:
+def clear_errors(config_name: str, argv: list[str]) -> Iterator[None]:
+    """What Hydra refuses becomes a `ConfigError` of one line."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
@@ -99,6 +116,10 @@ def _one_line(error: Exception, config_name: str, argv: list[str]) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not an override ({text.splitlines()[0]})"
+    plugin = re.search(r"Could not (?:find|load) '(hydra/\w+)/(\w+)'", text)
+    if plugin and plugin.group(2) in _EXTRAS:
+        group, name = plugin.groups()
+        return f"{group}: {name} is missing; pip install 'pixelrnn[{_EXTRAS[name]}]'"
     choice = re.search(
         r"Could not find '([^']+)'\s+Available options in '([^']+)':\s*(.*)", text, re.S
     )

@@ -17,8 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
 from pixelrnn import files
-from pixelrnn.cli import compose
+from pixelrnn.cli import compose, plans, search
 from pixelrnn.errors import PixelRNNError
+
+QUESTIONS = {"-h", "--help", "--hydra-help"}
+"""Flags on which Hydra answers, and runs no job."""
 
 STATES = ("finished", "resumed", "skipped", "failed", "killed")
 
@@ -32,17 +35,24 @@ def run(argv: list[str], job: Callable[[Any], Any]) -> int:
 
     Returns:
         0, or 1 if a job failed or was killed.
+
+    Raises:
+        ConfigError: a job would not compose, or a stored study is not what was asked for.
+        RunError: another process is at the same search.
     """
+    if not QUESTIONS.isdisjoint(argv):
+        compose.run("train", job, argv)
+        return 0
+    plan = plans.of("train", argv)
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    words = [*argv, f"hydra.sweep.dir='${{paths.runs}}/.sweep/{stamp}'"]
-    broken = None
-    try:
-        compose.run("train", job, words)
-    except PixelRNNError:
-        raise
-    except Exception as error:  # a launcher whose job was killed: the others' notes still count
-        broken = error
-    return _report(_runs(argv) / ".sweep" / stamp, broken)
+    folder = Path(plan.first.paths.runs).absolute() / ".sweep" / stamp
+    words = [*argv, compose.word("hydra.sweep.dir", str(folder))]
+    with search.of(plan) as found:
+        if found is None:
+            return _run(words, job, folder)
+        code = _run(words + found.words(), job, folder) if found.left() else 0
+        _say(found.line())
+    return code
 
 
 @contextlib.contextmanager
@@ -53,6 +63,7 @@ def recorded(folder_of: Callable[[], Path]) -> Iterator[None]:
         folder_of: names the run folder; may raise, as any part of the job.
     """
     hydra = HydraConfig.get()
+    os.chdir(hydra.runtime.cwd)  # where the command was given; workers may start elsewhere
     note = Path(hydra.sweep.dir) / f"{hydra.job.num}.json"
     content = {"job": " ".join(hydra.overrides.task), "run": None, "state": "started"}
     _write(note, content)
@@ -87,9 +98,15 @@ def notes(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _runs(argv: list[str]) -> Path:
-    given = [word.partition("=")[2] for word in argv if word.startswith("paths.runs=")]
-    return Path(given[-1] if given else os.environ.get("PIXELRNN_RUNS", "runs"))
+def _run(words: list[str], job: Callable[[Any], Any], folder: Path) -> int:
+    broken = None
+    try:
+        compose.run("train", job, words)
+    except PixelRNNError:
+        raise
+    except Exception as error:  # a launcher whose job was killed: the others' notes still count
+        broken = error
+    return _report(folder, broken)
 
 
 def _report(folder: Path, broken: Exception | None) -> int:
@@ -103,8 +120,12 @@ def _report(folder: Path, broken: Exception | None) -> int:
         lines.append(f"  the launcher broke off: {' '.join(str(broken).split())[:300]}")
     if bad or broken is not None:
         lines.append("  the same command skips what is finished and tries the rest again")
-    Console(stderr=True).print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    _say("\n".join(lines))
     return 1 if bad or broken is not None else 0
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

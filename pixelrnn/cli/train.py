@@ -1,6 +1,7 @@
 """`pixelrnn train`: one run, from configuration to record. The same command finds the same run."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,11 +52,12 @@ def job(config: DictConfig) -> float | None:
     """One run of a multirun: what goes wrong is recorded, and stops no other.
 
     Returns:
-        val/bits_per_dim, for a sweeper that optimises; None if the job failed.
+        val/bits_per_dim, for a sweeper that optimises; None if the job failed or it is not finite.
     """
     with jobs.recorded(lambda: Path(_named(config).folder)):
         metrics = compose.call(train, config)["metrics"]
-        return metrics.get("val/bits_per_dim", metrics["test/bits_per_dim"])
+        value = metrics.get("val/bits_per_dim", metrics["test/bits_per_dim"])
+        return value if math.isfinite(value) else None
     return None
 
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 TINY = [
     "train",
@@ -21,6 +24,22 @@ TINY = [
     "trainer.max_epochs=1",
 ]
 
+TWELVE = [
+    "train",
+    "-m",
+    "sweep=table4",
+    "scale=small",
+    "seed=0,1,2",
+    "threads=1",
+    "logger=csv",
+    "callbacks.summary=null",
+    "callbacks.samples=null",
+    "callbacks.progress=null",
+    "data.batch_size=128",
+    "trainer.max_epochs=3",
+]
+"""A table of the paper on stand-in data, three seeds of each of its four runs."""
+
 
 def spawn(*words, **environment):
     """`pixelrnn ...` in a process of its own, and of its own group."""
@@ -34,7 +53,27 @@ def spawn(*words, **environment):
     )
 
 
+def needed(package):
+    """Skip a test whose launcher is in an extra that is not installed."""
+    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher", reason=f"{package}: no extra")
+
+
+def kill(process):
+    """-9, the whole group: launchers have children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
 def results(root="runs"):
     """Records of all finished runs: signature -> metrics."""
     records = [json.loads(path.read_text()) for path in Path(root).glob("*/results.json")]
     return {record["signature"]: record["metrics"] for record in records}
+
+
+def table(root):
+    """The table of `TWELVE`, as printed."""
+    process = spawn("table", "table4", "scale=small", "plots=false", f"paths.runs={root}")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert out.count("± ") >= 4
+    return out.replace(str(root), "")

@@ -11,6 +11,7 @@ from pixelrnn.cli import compose, jobs, train
 from pixelrnn.cli.main import main
 from pixelrnn.ops import masks
 from pixelrnn.results import collect, tables
+from tests.cli.commands import needed
 from tests.cli.test_compose import CONF, choices, composed
 
 PAPERS = [name for name in choices("experiment") if name.startswith(tuple(choices("sizes")))]
@@ -151,12 +152,19 @@ def test_scale_small_alone_scales_nothing(capfd):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "threads"),
-    [("basic", None), ("local_joblib", 2), ("local_submitit", 1), ("slurm", 2)],
+    ("launcher", "package", "threads"),
+    [
+        ("basic", None, None),
+        ("local_joblib", "joblib", 2),
+        ("local_submitit", "submitit", 1),
+        ("slurm", "submitit", 2),
+        ("local_ray", "ray", 1),
+        ("ray_cluster", "ray", 2),
+    ],
 )
-def test_each_job_gets_its_share_of_threads(launcher, threads, monkeypatch):
-    pytest.importorskip("submitit", reason="extra slurm missing")
-    pytest.importorskip("joblib", reason="extra joblib missing")
+def test_each_job_gets_its_share_of_threads(launcher, package, threads, monkeypatch):
+    if package:
+        needed(package)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         words = [f"hydra/launcher={launcher}", "hydra.job.num=0"]

@@ -1,21 +1,20 @@
 """Multiruns: one failing job stops no other, and the same command does what is left."""
 
 import json
-import os
-import random
-import shutil
-import signal
-import time
 from pathlib import Path
 
+import hydra
 import pytest
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import jobs
+from pixelrnn.cli import compose, jobs, plans
 from pixelrnn.cli.main import main
 from pixelrnn.runs import record
-from tests.cli.commands import TINY, results, spawn
+from tests.cli.commands import TINY, needed, results, spawn
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 DIES = "+callbacks.dies._target_=pixelrnn.training.callbacks.Dies"
@@ -85,12 +84,85 @@ def test_a_single_run_that_fails_says_so(dies, capfd):
     assert not (run / "failed.json").exists()
 
 
+def test_a_wrong_choice_of_a_later_job_is_wrong_input(capfd):
+    words = ["model=pixelcnn,pixelcn", "hydra.sweeper.max_batch_size=1"]
+    assert main([*TINY, "-m", *words]) == 2
+    assert "model=pixelcn: no such choice; did you mean model=pixelcnn" in capfd.readouterr().err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("flag", ["--config-dir=elsewhere", "--cfg"])
+def test_a_multirun_takes_no_other_flag(flag, capfd):
+    assert main([*TINY, "-m", "seed=0,1", flag]) == 2
+    assert f"{flag}: not in a multirun" in capfd.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_question_about_a_multirun_is_answered(capfd):
+    with pytest.raises(SystemExit, match="0"):
+        main([*TINY, "-m", "seed=0", "--help"])
+    assert "batch_size: 128" in capfd.readouterr().out
+    assert not Path("runs").exists()
+
+
+def test_choices_from_elsewhere_are_choices(tmp_path):
+    (tmp_path / "mine/model").mkdir(parents=True)
+    (tmp_path / "mine/model/own.yaml").write_text("defaults: [pixelcnn]\nhidden: 3\n")
+    words = ["model=own,pixelcnn", f"hydra.searchpath=[file://{tmp_path}/mine]"]
+    plan = plans.of("train", ["-m", *words])
+    assert plan.first.model.hidden == 3
+    assert plan.swept == {"model": "own,pixelcnn"}
+
+
+def test_a_swept_key_that_is_none_is_wrong_input(capfd):
+    assert main([*TINY, "-m", "model.hiden=4,8"]) == 2
+    assert "model.hiden: no such key" in capfd.readouterr().err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "plugin", "extra"),
+    [
+        ("launcher=local_joblib", "joblib", "joblib"),
+        ("launcher=local_submitit", "submitit_local", "slurm"),
+        ("launcher=slurm", "submitit_slurm", "slurm"),
+        ("launcher=local_ray", "ray", "ray"),
+        ("launcher=ray_cluster", "ray", "ray"),
+        ("sweeper=optuna_study", "optuna", "optuna"),
+    ],
+)
+def test_a_missing_extra_is_named(preset, plugin, extra, monkeypatch, capfd):
+    Plugins.instance()  # registers those that are installed
+    group = ConfigStore.instance().repo["hydra"].get(preset.partition("=")[0], {})
+    monkeypatch.delitem(group, f"{plugin}.yaml", raising=False)
+    assert main([*TINY, "-m", "seed=0,1", f"hydra/{preset}"]) == 2
+    assert f"{plugin} is missing; pip install 'pixelrnn[{extra}]'" in capfd.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_jobs_work_where_the_command_was_given(tmp_path, monkeypatch):
+    """A launcher's workers may start in another folder."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(compose.conf_dir())):
+        words = ["hydra.job.num=0", f"hydra.runtime.cwd={tmp_path}", "label=x"]
+        config = hydra.compose("train", words, return_hydra_config=True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: config.hydra)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with jobs.recorded(lambda: Path("runs/a")):
+        Path("here").touch()
+    assert (tmp_path / "here").is_file()
+    assert [note["state"] for note in jobs.notes(tmp_path / "runs/.sweep")] == ["finished"]
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["local_joblib", "local_submitit"])
-def test_other_launchers(launcher):
-    pytest.importorskip(
-        {"local_joblib": "joblib", "local_submitit": "submitit"}[launcher], reason="extra missing"
-    )
+@pytest.mark.parametrize(
+    ("launcher", "package"),
+    [("local_joblib", "joblib"), ("local_submitit", "submitit"), ("local_ray", "ray")],
+)
+def test_other_launchers(launcher, package):
+    needed(package)
     words = [w for w in TINY if not w.startswith("threads=")]
     command = [*words, "-m", "seed=0,1", "optimizer.lr=0.002,-1", f"hydra/launcher={launcher}"]
     process = spawn(*command)
@@ -102,41 +174,6 @@ def test_other_launchers(launcher):
     assert "4 jobs: 2 skipped, 2 failed" in err
     for path in Path("runs").glob("*/config.yaml"):
         assert record.config(path.parent)["threads"] == 1
-
-
-def kill(process):
-    """-9, the whole group: launchers have children."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "local_submitit"])
-def test_killed_at_random_moments_equals_undisturbed(launcher):
-    if launcher == "local_submitit":
-        pytest.importorskip("submitit", reason="extra missing")
-    command = [*TINY, "-m", "seed=0,1,2", "trainer.max_epochs=6", f"hydra/launcher={launcher}"]
-    draw = random.Random(5)
-    kills = 0
-    for _ in range(4):
-        process = spawn(*command)
-        deadline = time.monotonic() + draw.uniform(6, 16)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.1)
-        if process.poll() is not None:
-            break
-        kill(process)
-        kills += 1
-    assert kills
-    process = spawn(*command)
-    _, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    disturbed = results()
-    assert len(disturbed) == 3
-    shutil.move("runs", "disturbed")
-    process = spawn(*command)
-    process.communicate(timeout=600)
-    assert results() == disturbed
 
 
 def test_a_killed_job_is_reported(tmp_path):

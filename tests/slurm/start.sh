@@ -6,6 +6,9 @@ set -euo pipefail
 
 if [ "$1" = stop ]; then
     xargs -r kill <"$2/pids" || true
+    while read -r pid; do # slurmctld saves its state before it goes
+        timeout 10 tail --pid="$pid" -f /dev/null || true
+    done <"$2/pids"
     exit 0
 fi
 

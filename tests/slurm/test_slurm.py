@@ -1,6 +1,7 @@
 """A sweep on a real SLURM: jobs put back into the queue go on, and the results are the same."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import TINY, results, spawn
+from tests.cli.commands import TWELVE, results, spawn, table
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parent / "start.sh"
@@ -36,7 +37,7 @@ def slurm():
             pytest.skip(f"SLURM does not start here: {started.stderr[-300:]}")
         yield f"{folder}/slurm.conf"
     finally:
-        subprocess.run([SCRIPT, "stop", folder], timeout=30)
+        subprocess.run([SCRIPT, "stop", folder], timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -51,28 +52,28 @@ def running(conf):
 
 
 def test_requeued_jobs_go_on(slurm):
-    words = [word for word in TINY if not word.startswith("threads=")]
-    sweep = [*words, "-m", "seed=0,1,2", "trainer.max_epochs=12"]
+    sweep = [word for word in TWELVE if not word.startswith("threads=")]
     settings = ["partition=debug", "cpus_per_task=1", "mem_gb=0", "array_parallelism=2"]
     command = [*sweep, "hydra/launcher=slurm", *(f"hydra.launcher.{word}" for word in settings)]
     process = spawn(*command, SLURM_CONF=slurm)
     requeued = set()
     deadline = time.monotonic() + 300
     while process.poll() is None and len(requeued) < 2 and time.monotonic() < deadline:
-        half_done = len(list(Path("runs").glob("*/checkpoints/last.ckpt"))) > len(requeued)
+        half_done = len(list(Path("runs").glob("*/checkpoints/last.ckpt"))) > len(results())
         for job in sorted(running(slurm)):
-            if half_done and job not in requeued and len(requeued) < 2:
+            if half_done and job not in requeued:
                 asked(slurm, "scontrol", "requeue", job)
                 requeued.add(job)
                 break
         time.sleep(0.2)
-    _, err = process.communicate(timeout=500)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert len(requeued) == 2
-    assert "multirun: 3 jobs" in err
-    disturbed = results()
-    assert len(disturbed) == 3
+    (summary,) = re.findall("multirun: .*", err)
+    print(sorted(requeued), summary)
+    assert summary.startswith("multirun: 12 jobs: ")
+    disturbed = results(), table("runs")
     shutil.move("runs", "disturbed")
-    undisturbed = spawn(*sweep, "threads=1")
-    undisturbed.communicate(timeout=500)
-    assert results() == disturbed
+    undisturbed = spawn(*TWELVE)
+    undisturbed.communicate(timeout=900)
+    assert (results(), table("runs")) == disturbed
