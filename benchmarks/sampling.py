@@ -143,8 +143,11 @@ def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
 
 
 def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
-    """All products of 8 rows, masked ones at their full size, by torch's own counter."""
-    model = make(kind, 8, sizes)
+    """All products of 8 rows, masked ones at their full size, by torch's own counter.
+
+    In float64: it cannot see our own products (`ops.few_rows`), which are float32 only.
+    """
+    model = make(kind, 8, sizes).double()
     images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)
     products = (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_)
     mapping = dict.fromkeys(products, in_place_flops)

@@ -13,6 +13,8 @@ from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step, add_windows, views
 from pixelrnn.ops import masks, skew
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
+from pixelrnn.ops.conv_lstm.position import advance_of
+from pixelrnn.ops.few_rows import product
 
 
 class DiagonalBiLSTMLayer(nn.Module):
@@ -83,9 +85,9 @@ class DiagonalBiLSTMStep:
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
         conv = layer.input_to_state
         weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
-        self.gates = MaskedConvStep(conv, batch, width, blocks=4, keep_row=True)
-        above, left = weight[0][..., self.gates.order]
-        self.above, self.left = above.contiguous(), left.contiguous()  # (F, 4F)
+        self.gates = MaskedConvStep(conv, batch, width, blocks=4)
+        above, left = weight[0][..., self.gates.order]  # (F, 4F)
+        self.above = above.contiguous()
 
         self.hidden = hidden[0].repeat(batch, width + 1, 1)  # (B, 1 + W, F): left of the image too
         self.first_cell = cell[0]
@@ -96,10 +98,11 @@ class DiagonalBiLSTMStep:
         groups = masks.group_slices(weight.shape[2], conv.groups)
         cells = [[self.cell[:, group] for group in groups]] * width
         hiddens = views(self.hidden[:, 1:], width, groups)
-        self.cells = cell_steps(self.gates.outputs, cells, hiddens)
+        self.advance = cell_steps(self.gates.outputs, cells, hiddens)
         self.from_right = views(self.shifted, width, groups)
         self.lefts = self.hidden.unbind(1)
-        self.pixels = self.gates.terms.unbind(1)
+        self.left = product(left)
+        self.add_left = [self.left.onto(pixel) for pixel in self.gates.terms.unbind(1)]
         self.rows_done = 0
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
@@ -107,9 +110,9 @@ class DiagonalBiLSTMStep:
         if column == group == 0:
             self.begin_row()
         if group == 0:
-            self.pixels[column].addmm_(self.lefts[column], self.left)
+            self.add_left[column](self.lefts[column])
         self.gates.take(x, column, group)
-        return self.cells[column][group].advance() + self.from_right[column][group]
+        return self.advance[column][group]() + self.from_right[column][group]
 
     def begin_row(self) -> None:
         """Scan the complete row above from the right; add what its states add to this row."""
@@ -125,23 +128,30 @@ class RightScan:
     """The direction from the right, row by row; it remembers h of the row above."""
 
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
-        conv = layer.input_to_state
+        conv, hidden, cell = layer.input_to_state, layer.state.hidden[1], layer.state.cell[1]
         self.weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
         self.bias = conv.bias.chunk(2)[1]
-        self.above, self.right = layer.state.weight[1]  # (F, 4F)
-        self.first_state = layer.state.hidden[1:], layer.state.cell[1:]
-        self.hidden = layer.state.hidden[1].repeat(width, batch, 1)  # (W, B, F)
-        self.kernel = layer.kernel
+        self.above, right = layer.state.weight[1]  # (F, 4F)
+        self.gates = hidden.new_empty(batch, width, 4 * len(hidden))
+        self.hidden = hidden.repeat(batch, width + 1, 1)  # (B, W + 1, F): right of the image too
+        self.first_cell = cell
+        self.cell = cell.repeat(batch, 1)  # (B, F)
+        self.right = product(right)
+        gates, self.states = self.gates.unbind(1), self.hidden.unbind(1)
+        self.add_right = [self.right.onto(pixel) for pixel in gates]
+        self.advance = [
+            advance_of(pixel, self.cell, state)
+            for pixel, state in zip(gates, self.states[:-1], strict=True)
+        ]
 
     def scan(self, row: Tensor) -> Tensor:
-        """Inputs of a row (B, W, in) -> its states (B, W, F): lines of one place."""
-        gates = self.bias + row.transpose(0, 1) @ self.weight + self.hidden @ self.above
-        states = conv_lstm(
-            gates.flip(0)[None, :, None],  # (D = 1, T = W, L = 1, B, 4F)
-            self.right[None, None],
-            *self.first_state,
-            pad_before=0,
-            kernel=self.kernel,
-        )
-        self.hidden = states[0, :, 0].flip(0)
-        return self.hidden.transpose(0, 1)
+        """Inputs of a row (B, W, in) -> its states (B, W, F), valid until the next row."""
+        above = self.hidden[:, :-1]
+        gates = self.gates.view(-1, len(self.bias))
+        torch.addmm(self.bias, row.flatten(0, 1), self.weight, out=gates)
+        gates.addmm_(above.flatten(0, 1), self.above)
+        self.cell.copy_(self.first_cell)
+        for column in reversed(range(len(self.advance))):
+            self.add_right[column](self.states[column + 1])
+            self.advance[column]()
+        return above

@@ -1,10 +1,11 @@
 """The parameters that both recurrences share: state-to-state kernel and learned initial state."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from pixelrnn.ops.conv_lstm.position import Advance, advance_of
 
 
 class LSTMState(nn.Module):
@@ -38,40 +39,11 @@ def set_forget_bias(bias: Tensor, hidden: int, value: float) -> None:
         bias.view(-1, 4, hidden)[:, 1] = value
 
 
-class CellStep(NamedTuple):
-    """Equation 3 at one pixel, in place, for the features n of one colour group.
-
-    Views of the buffers of a step: they are made once, and computed on for every row.
-    """
-
-    logistic: Tensor  # (B, 3n): o, f, i
-    o: Tensor
-    f: Tensor
-    i: Tensor
-    g: Tensor
-    cell: Tensor  # (B, n): c before, c after
-    hidden: Tensor  # (B, n): h after
-
-    @classmethod
-    def of(cls, gates: Tensor, cell: Tensor, hidden: Tensor) -> "CellStep":
-        """Gates (B, 4n) in the order o, f, i, g."""
-        n = cell.shape[-1]
-        return cls(gates[:, : 3 * n], *gates.split(n, dim=-1) if n else [gates] * 4, cell, hidden)
-
-    def advance(self) -> Tensor:
-        """Gates before their nonlinearity and c before -> c and h, (B, n)."""
-        self.logistic.sigmoid_()
-        self.g.tanh_()
-        self.cell.mul_(self.f).addcmul_(self.i, self.g)
-        torch.tanh(self.cell, out=self.hidden)
-        return self.hidden.mul_(self.o)
-
-
 def cell_steps(
     gates: list[list[Tensor]], cells: list[list[Tensor]], hiddens: list[list[Tensor]]
-) -> list[list[CellStep]]:
-    """`CellStep`s of a row, from views [column][group] of its gates, cells and hidden states."""
+) -> list[list[Advance]]:
+    """Equation 3 at [column][group] of a row, from such views of gates, cells, hidden states."""
     return [
-        [CellStep.of(*buffers) for buffers in zip(*columns, strict=True)]
+        [advance_of(*buffers) for buffers in zip(*columns, strict=True)]
         for columns in zip(gates, cells, hiddens, strict=True)
     ]

@@ -28,19 +28,11 @@ def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
 def diagonal_bilstm(layer: DiagonalBiLSTMLayer, x: Tensor) -> Tensor:
     """(H, W, B, in) -> (H, W, B, F), as `layer` does."""
     conv = layer.input_to_state
-    weights = (conv.weight * conv.mask).chunk(2)
-    left, right = (
-        _diagonals(layer.state, direction, F.conv2d(image, weight, bias))
-        for direction, (image, weight, bias) in enumerate(
-            zip(
-                (x.permute(2, 3, 0, 1), x.flip(1).permute(2, 3, 0, 1)),
-                weights,
-                conv.bias.chunk(2),
-                strict=True,
-            )
-        )
-    )
-    right = right.flip(3)
+    image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
+    weights, biases = (conv.weight * conv.mask).chunk(2), conv.bias.chunk(2)
+    left = _diagonals(layer.state, 0, F.conv2d(image, weights[0], biases[0]))
+    mirrored = _diagonals(layer.state, 1, F.conv2d(image.flip(3), weights[1], biases[1]))
+    right = mirrored.flip(3)
     shifted = torch.cat([torch.zeros_like(right[:, :, :1]), right[:, :, :-1]], dim=2)
     return (left + shifted).permute(2, 3, 0, 1)
 

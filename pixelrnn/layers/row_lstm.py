@@ -78,7 +78,7 @@ class RowLSTMStep:
         cell = layer.state.cell[0].repeat(batch, width, 1)
         groups = masks.group_slices(features, layer.input_to_state.groups)
         hiddens = views(self.hidden[:, taps // 2 :], width, groups)
-        self.cells = cell_steps(self.gates.outputs, views(cell, width, groups), hiddens)
+        self.advance = cell_steps(self.gates.outputs, views(cell, width, groups), hiddens)
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
@@ -86,4 +86,4 @@ class RowLSTMStep:
             self.gates.begin_row()
             add_windows(self.gates.terms, self.hidden[None], self.state_to_state)
         self.gates.take(x, column, group)
-        return self.cells[column][group].advance()
+        return self.advance[column][group]()

@@ -9,8 +9,8 @@ the colours, pixels and rows before it, and a layer stays a plain function with 
 Products are bound by overhead here, not by arithmetic, so that steps
 
 - hoist what a row's positions get from the rows above into one product when the row begins,
-- add an input, when it comes, to all that sees it in its own row: one product per substep,
-- cut their buffers into views once, and compute in place.
+- add an input, when it comes, to all that sees it in its own pixel: one product per substep,
+- cut their buffers into views once, pack their weights once (`ops.few_rows`), compute in place.
 
 Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` features.
 """
@@ -60,11 +60,11 @@ def add_windows(terms: Tensor, lines: Tensor, weight: Tensor) -> None:
     """Convolve along rows, and add: one product for a whole row of the image.
 
     Args:
-        terms: (B, W or more, out), its first W places added to in place.
+        terms: (B, W, out), contiguous, added to in place.
         lines: (R, B, W + K - 1, F), padded.
         weight: (R * K * F, out).
     """
-    rows, _, padded, features = lines.shape
+    rows, _, _, features = lines.shape
     taps = len(weight) // (rows * features)
     windows = lines.unfold(2, taps, 1).permute(1, 2, 0, 4, 3)  # (B, W, R, K, F)
-    terms[:, : padded - taps + 1] += windows.flatten(2) @ weight
+    terms.view(-1, terms.shape[-1]).addmm_(windows.flatten(2).flatten(0, 1), weight)

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
-TINY = [
-    "train",
+QUIET = [
     "threads=1",
     "logger=csv",
     "callbacks.summary=null",
     "callbacks.samples=null",
     "callbacks.progress=null",
     "data.batch_size=128",
+]
+
+TINY = [
+    "train",
+    *QUIET,
     "model=pixelcnn",
     "model.hidden=4",
     "model.layers=1",
@@ -30,12 +34,7 @@ TWELVE = [
     "sweep=table4",
     "scale=small",
     "seed=0,1,2",
-    "threads=1",
-    "logger=csv",
-    "callbacks.summary=null",
-    "callbacks.samples=null",
-    "callbacks.progress=null",
-    "data.batch_size=128",
+    *QUIET,
     "trainer.max_epochs=3",
 ]
 """A table of the paper on stand-in data, three seeds of each of its four runs."""

@@ -49,16 +49,19 @@ def walk(layer, x, groups, shifted):
 @pytest.mark.parametrize("size", [(3, 4), (4, 1), (1, 4), (1, 1)])
 @pytest.mark.parametrize(("features", "groups"), [(4, 3), (3, 3), (1, 1), (2, 3), (4, 1)])
 @pytest.mark.parametrize("name", LAYERS)
-def test_steps_are_the_layer(name, features, groups, size):
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str
+)
+def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
     torch.manual_seed(0)
-    layer = LAYERS[name](features, groups).double()
+    layer = LAYERS[name](features, groups).to(dtype)
     with torch.no_grad(), threads.limited(1):
         for weight in layer.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
-        x = torch.randn(*size, 2, features, dtype=torch.float64)
+        x = torch.randn(*size, 2, features, dtype=dtype)
         expected = layer(x)
         blocks = getattr(layer, "blocks", 1)
         order = masks.group_index(expected.shape[-1] // blocks, groups, blocks)
         expected = expected[..., order.argsort(stable=True)]  # colour first, then block
         got = walk(layer, x, groups, shifted=name.startswith(("A", "stem")))
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)

@@ -55,14 +55,7 @@ def captured(loops: Loops, record: Record) -> Loops:
         loops: what to record.
         record: how.
     """
-    recordings: dict[Any, _Recording | None] = {}
-
-    def play(function: Callable[..., Outputs], inputs: list[Tensor | None], key: Any) -> Outputs:
-        key = (*key, *(None if x is None else _layout(x) for x in inputs))
-        if key not in recordings:
-            recordings[key] = _try_to_record(function, inputs, record)
-        recording = recordings[key]
-        return function(*inputs) if recording is None else recording.play(inputs)
+    play = _Recordings(record).play
 
     def forward(
         gates: Tensor,
@@ -104,6 +97,24 @@ def captured(loops: Loops, record: Record) -> Loops:
         return grad_cell
 
     return Loops(forward, backward)
+
+
+class _Recordings:
+    """One for every shape; None where recording failed."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.of: dict[Any, _Recording | None] = {}
+
+    def play(
+        self, function: Callable[..., Outputs], inputs: list[Tensor | None], key: tuple[Any, ...]
+    ) -> Outputs:
+        """The outputs of `function(*inputs)`; `key` names the function and what it closes over."""
+        key = (*key, *(None if x is None else _layout(x) for x in inputs))
+        if key not in self.of:
+            self.of[key] = _try_to_record(function, inputs, self.record)
+        recording = self.of[key]
+        return function(*inputs) if recording is None else recording.play(inputs)
 
 
 class _Recording:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops.conv_lstm import native
+from pixelrnn.ops.conv_lstm import native_cell
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Cell:
         if wanted == "native":
             if device_type != "cpu":
                 raise CompilerError(f"the native cell runs on CPUs only, not on {device_type}")
-            return Cell("native", *native.load(dtype))
+            return Cell("native", *native_cell.load(dtype))
         return _inductor(device_type, dtype)
     except CompilerError as error:
         if compile != "auto":

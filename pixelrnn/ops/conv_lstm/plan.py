@@ -61,7 +61,7 @@ class Plan:
         return spans
 
     @cached_property
-    def lines(self) -> list["Line"]:
+    def lines(self) -> list[Line]:
         """Per step what is stored where."""
         lines = []
         stored, state = 0, self.sizes[0]  # states: behind those of the initial line

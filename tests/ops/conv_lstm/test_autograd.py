@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loop, native, reference
+from pixelrnn.ops import native, skew
+from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loop, reference
 from pixelrnn.ops.conv_lstm import plan as plans
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 

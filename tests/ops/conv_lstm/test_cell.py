@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops.conv_lstm import cell, native
+from pixelrnn.ops import native
+from pixelrnn.ops.conv_lstm import cell
 
 PLAIN = cell.Cell("none", cell.forward, cell.backward)
 

@@ -1,0 +1,60 @@
+"""Equation 3 at one position of a walk, on buffers that stay.
+
+Axes: `B` batch, `n` features of one colour group.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from pixelrnn.ops.conv_lstm import native_cell
+from pixelrnn.ops.conv_lstm.cell import choose, state_dtype
+
+Advance = Callable[[], Tensor]
+
+
+def advance_of(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
+    """A function that computes c and h in place, as often as it is called, and returns `hidden`.
+
+    Args:
+        gates: (B, 4n) before their nonlinearity, in the order o, f, i, g; overwritten.
+        cell: (B, n), c before; becomes c after.
+        hidden: (B, n), written: h after.
+    """
+    served = gates.device.type == "cpu" and gates.dtype == state_dtype(gates.dtype)
+    fused = served and choose("auto", "cpu", gates.dtype).name == "native"
+    return (native if fused else plain)(gates, cell, hidden)
+
+
+def plain(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
+    """See `advance_of`; by torch, for all devices and dtypes."""
+    n = cell.shape[-1]
+    o, f, i, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
+    logistic = gates[:, : 3 * n]
+
+    def advance() -> Tensor:
+        logistic.sigmoid_()
+        g.tanh_()
+        cell.mul_(f).addcmul_(i, g)
+        hidden.copy_(cell).tanh_().mul_(o)
+        return hidden
+
+    return advance
+
+
+def native(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
+    """See `advance_of`; one C++ call, for float32 and float64 on CPUs.
+
+    Raises:
+        CompilerError: no compiler, or it failed.
+    """
+    products = gates[None, :, None]  # images as places: they may lie apart
+    state = cell[None, :, None]
+    nothing = gates.new_zeros(1, 1, 1, gates.shape[-1]).expand_as(products)
+    forward = native_cell.bound_forward(nothing, products, state, state, hidden[None, :, None])
+
+    def advance() -> Tensor:
+        forward()
+        return hidden
+
+    return advance

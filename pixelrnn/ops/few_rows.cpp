@@ -1,0 +1,123 @@
+// out = start + x weight for few rows x and a weight that was packed once, in float.
+//
+// A panel of the weight, two vectors wide, is read once and meets all rows while it is in the
+// cache; up to eight rows of sums stay in registers. Every sum adds its terms in the same order,
+// however many rows there are: a row's result does not depend on the others.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using Index = std::int64_t;
+
+constexpr Index panel = 32;
+constexpr Index parallel_from = 1000000;  // multiplications: two threads cost more below
+
+#ifdef __AVX512F__
+constexpr Index lanes = 16;
+#else
+constexpr Index lanes = 8;
+#endif
+constexpr Index vectors = panel / lanes;
+
+typedef float Vector __attribute__((vector_size(lanes * sizeof(float))));
+
+inline Vector vector_at(const float* from) {
+    Vector result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
+
+// Strides are in elements, from row to row.
+struct Job {
+    const float* weight;  // (panel, inputs, lane); zero where there is no output
+    Index rows, inputs, outputs;
+    const float* start;
+    Index start_stride;
+    float* out;
+    Index out_stride;
+    const float* window;  // what is multiplied; null: what is given
+    Index window_stride;
+    float* place;  // where what is given is copied to first; null: nowhere
+    Index place_stride, given;
+};
+
+// Calls work<R>(row) for blocks of R rows, R as large as it can be.
+template <class Work> inline void in_blocks(Index rows, const Work& work) {
+    Index row = 0;
+    for (; row + 8 <= rows; row += 8) work(std::integral_constant<int, 8>(), row);
+    for (; row + 4 <= rows; row += 4) work(std::integral_constant<int, 4>(), row);
+    for (; row < rows; ++row) work(std::integral_constant<int, 1>(), row);
+}
+
+// (block, inputs, row of the block): rows a power of two apart would share few lines of the cache.
+inline std::vector<float> blocks(const Job& job, const float* x, Index stride) {
+    std::vector<float> packed(job.rows * job.inputs);
+    in_blocks(job.rows, [&](auto block, Index row) {
+        float* to = packed.data() + row * job.inputs;
+        for (Index k = 0; k < job.inputs; ++k)
+            for (int r = 0; r < block(); ++r) *to++ = x[(row + r) * stride + k];
+    });
+    return packed;
+}
+
+// One panel of R rows of `x` as `blocks` lays them out.
+template <int R>
+inline void multiply(const float* weight, Index inputs, const float* x, const float* start,
+                     Index start_stride, float* out, Index out_stride) {
+    Vector sums[R][vectors];
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < vectors; ++v)
+            sums[r][v] = vector_at(start + r * start_stride + v * lanes);
+    for (Index k = 0; k < inputs; ++k, weight += panel, x += R) {
+        Vector w[vectors];
+        for (int v = 0; v < vectors; ++v) w[v] = vector_at(weight + v * lanes);
+        for (int r = 0; r < R; ++r)
+            for (int v = 0; v < vectors; ++v) sums[r][v] += w[v] * x[r];
+    }
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < vectors; ++v)
+            std::memcpy(out + r * out_stride + v * lanes, &sums[r][v], sizeof(Vector));
+}
+
+// The panel from output `first` on. The last one may have fewer outputs than fit: it is computed
+// aside, whole.
+template <int R>
+inline void multiply_panel(const Job& job, const float* x, Index row, Index first) {
+    const Index n = std::min(panel, job.outputs - first);
+    const float* weight = job.weight + first * job.inputs;
+    const float* start = job.start + row * job.start_stride + first;
+    float* out = job.out + row * job.out_stride + first;
+    x += row * job.inputs;
+    if (n == panel) {
+        multiply<R>(weight, job.inputs, x, start, job.start_stride, out, job.out_stride);
+        return;
+    }
+    float aside[R * panel] = {};
+    for (int r = 0; r < R; ++r) std::copy_n(start + r * job.start_stride, n, aside + r * panel);
+    multiply<R>(weight, job.inputs, x, aside, panel, aside, panel);
+    for (int r = 0; r < R; ++r) std::copy_n(aside + r * panel, n, out + r * job.out_stride);
+}
+
+}  // namespace
+
+extern "C" void add_product(const Job* at, const float* x, Index x_stride) {
+    const Job job = *at;
+    if (job.place != nullptr)
+        for (Index r = 0; r < job.rows; ++r)
+            std::copy_n(x + r * x_stride, job.given, job.place + r * job.place_stride);
+    if (job.window != nullptr) {
+        x = job.window;
+        x_stride = job.window_stride;
+    }
+    const std::vector<float> rows = blocks(job, x, x_stride);
+#pragma omp parallel for if (job.rows * job.inputs * job.outputs > parallel_from)
+    for (Index first = 0; first < job.outputs; first += panel)
+        in_blocks(job.rows, [&](auto block, Index row) {
+            multiply_panel<block()>(job, rows.data(), row, first);
+        });
+}
