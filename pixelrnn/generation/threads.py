@@ -7,14 +7,15 @@ import torch
 
 from pixelrnn.generation.reference import Network
 
-WORK_PER_THREAD = 100_000_000
+WORK_PER_THREAD = 75_000_000
 """Weights times images for each thread.
 
-Measured on 2 cores AMD EPYC (AVX-512), torch 2.13, all three models with 4 layers, h from 16 to
-128, batches of 16 and 64, one and two threads interleaved in one process. Below 35 million the
-second thread gains nothing (0.9 to 1.1 times as fast); from 50 to 100 million it gains 1.2 at most,
-from 200 million on 1.2 to 1.4. But while other processes keep the cores busy, two threads that wait
-for each other are 5 to 100 times slower, and one thread is not: so a second one has to be worth it.
+Measured on 2 cores AMD EPYC (AVX-512), torch 2.13, all three models with 4 layers, h = 16, 64, 128,
+batches of 16 and 64, and with 12 layers, h = 128, batch 16; one and two threads interleaved in one
+process. Below 90 million the second thread makes it 1.02 to 1.26 times as fast, near 120 million
+1.06 to 1.39 times, from 145 million on 1.2 to 1.56 times. But while other processes keep the cores
+busy, two threads that wait for each other are 5 to 100 times slower, and one thread is not: so a
+second one has to be worth it.
 """
 
 
