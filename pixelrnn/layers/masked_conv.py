@@ -203,6 +203,9 @@ class MaskedConvStep:
             add_windows(self.terms, self.rows[:-1], self.above)
 
     def take(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Add what comes with this substep to all outputs of the pixel that see it."""
+        """Add what comes with this substep to all outputs of the pixel that see it.
+
+        Under mask A, x is of no account: `__call__` has put it where it belongs.
+        """
         self.add[column][group](x)
         return self.outputs[column][group]
