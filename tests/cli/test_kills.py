@@ -1,7 +1,10 @@
 """Sweeps that are killed again and again end as if nothing had happened, to the last bit."""
 
+import contextlib
+import os
 import random
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -66,3 +69,46 @@ def test_killed_five_times_equals_undisturbed(launcher, package, undisturbed):
     notes = jobs.notes(max(Path("runs/.sweep").iterdir()))
     assert sum(note["state"] == "skipped" for note in notes) >= done
     assert (results(), table(Path("runs").absolute())) == undisturbed
+
+
+@pytest.fixture
+def whole_group():
+    """Spawns a command; what is left of its process group ends with the test."""
+    started = []
+
+    def spawned(*words):
+        started.append(spawn(*words))
+        return started[-1]
+
+    yield spawned
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_jobs_outlive_a_launcher_that_alone_is_killed(whole_group):
+    needed("submitit")
+    command = [*TWELVE, "seed=0", "trainer.max_epochs=40", "hydra/launcher=local_submitit"]
+    launcher = whole_group(*command)
+    deadline = time.monotonic() + 300
+    while len(list(Path("runs").glob("*/checkpoints/last.ckpt"))) < 4:
+        assert launcher.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    launcher.kill()
+    assert not results()
+
+    again = spawn(*command)
+    _, err = again.communicate(timeout=200)
+    assert again.returncode == 1, err
+    assert err.count("another process is training this run") == 4, err
+
+    while len(results()) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    launcher.communicate(timeout=60)  # to the end of the last job that holds its output
+    last = spawn(*command)
+    _, err = last.communicate(timeout=200)
+    assert last.returncode == 0, err
+    assert "multirun: 4 jobs: 4 skipped" in err

@@ -1,5 +1,6 @@
 """A sweep on a real SLURM: jobs put back into the queue go on, and the results are the same."""
 
+import json
 import os
 import re
 import shutil
@@ -51,6 +52,23 @@ def running(conf):
     return dict(line.split() for line in listed.splitlines())
 
 
+def notes():
+    """What became of the jobs so far, by number."""
+    return {
+        path.stem: json.loads(path.read_text()) for path in Path("runs/.sweep").glob("*/*.json")
+    }
+
+
+def half_done(job):
+    """Whether the run of an array's task `id_n` has a checkpoint and no result."""
+    run = notes().get(job.partition("_")[2], {}).get("run")
+    return (
+        run
+        and Path(run, "checkpoints/last.ckpt").is_file()
+        and not Path(run, "results.json").is_file()
+    )
+
+
 def test_requeued_jobs_go_on(slurm):
     sweep = [word for word in TWELVE if not word.startswith("threads=")]
     settings = ["partition=debug", "cpus_per_task=1", "mem_gb=0", "array_parallelism=2"]
@@ -59,9 +77,8 @@ def test_requeued_jobs_go_on(slurm):
     requeued = set()
     deadline = time.monotonic() + 300
     while process.poll() is None and len(requeued) < 2 and time.monotonic() < deadline:
-        half_done = len(list(Path("runs").glob("*/checkpoints/last.ckpt"))) > len(results())
         for job in sorted(running(slurm)):
-            if half_done and job not in requeued:
+            if half_done(job) and job not in requeued:
                 asked(slurm, "scontrol", "requeue", job)
                 requeued.add(job)
                 break
@@ -69,6 +86,7 @@ def test_requeued_jobs_go_on(slurm):
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert len(requeued) == 2
+    assert {notes()[job.partition("_")[2]]["state"] for job in requeued} == {"resumed"}
     (summary,) = re.findall("multirun: .*", err)
     print(sorted(requeued), summary)
     assert summary.startswith("multirun: 12 jobs: ")
