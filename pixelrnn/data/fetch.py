@@ -41,6 +41,7 @@ def raw_file(
     """
     path = root / "raw" / file.name
     with explained(path):
+        sweep(path.parent, path.name)  # a process may have been killed with the file just in place
         fault = _fault(path, file) if path.exists() else "is missing"
         if fault and path.exists() and vouch and vouch(path):
             fault = None
@@ -49,7 +50,6 @@ def raw_file(
         if not file.urls:
             raise DataError(f"{path} {fault}. {_by_hand(source, path)}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent, path.name)
         require_space(path.parent, file.bytes)
         return _fetch(file, path, fault)
 

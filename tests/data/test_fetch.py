@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
+import process_jobs
 import pytest
 import raw_formats as raw
 import stored_sets
@@ -130,6 +131,18 @@ def test_a_server_that_would_unpack_gzip_is_not_asked_to(server, tmp_path):
     module.source = replace(module.source, files=entries)
     shutil.rmtree(tmp_path / "raw")
     module.prepare_data()
+    assert _is_whole(module, images)
+
+
+def test_what_a_fetch_left_that_was_killed_with_the_file_in_place_goes(remote, tmp_path):
+    module, images = remote("good")
+    module.prepare_data()
+    whole = next((tmp_path / "raw").iterdir())
+    left = whole.with_name(process_jobs.unfinished(whole.name, process_jobs.dead_pid()))
+    left.mkdir()
+    shutil.rmtree(module.store.folder)
+    module.prepare_data()
+    assert not left.exists()
     assert _is_whole(module, images)
 
 
