@@ -21,10 +21,11 @@ from pixelrnn.ops.conv_lstm.steps import Loops
 SOURCE = Path(__file__).with_suffix(".cpp")
 
 WORTH = 48
-"""Features up to which this is faster than products one by one, or as fast, in every case measured.
+"""Features up to which `auto` takes this; around there it hardly matters.
 
-Of the product rate, one by one and here: Row LSTM h=48 0.63 and 0.65, Diagonal 0.50 and 0.56; at
-h=64 float32 gains little (0.71 and 0.72, 0.54 and 0.58) and the Row LSTM in bfloat16 loses.
+Of the product rate, one by one and here (2 cores AMD EPYC, AVX-512): h=48 Row LSTM 0.63 and 0.65,
+in bfloat16 0.99 and 0.92, Diagonal 0.50 and 0.56; h=64 Row LSTM 0.71 and 0.72, in bfloat16 1.21
+and 1.12, Diagonal 0.54 and 0.58, in bfloat16 0.84 and 0.89.
 """
 
 
