@@ -3,8 +3,9 @@
 The network advances one sub-pixel at a time (`layers.stepping`). A whole image costs less than the
 arithmetic of one forward pass, and a pixel costs the same in an image of any height.
 
-The numbers are those of the whole forward up to rounding. In float32 their last bits differ, and
-depend on batch size and threads: whoever decodes must walk exactly as whoever encoded did.
+The numbers are those of the whole forward up to rounding. On a CPU in float32, where products are
+our own (`ops.few_rows`), an image's numbers are the same to the last bit in any batch and on any
+number of threads. Elsewhere they depend on both: whoever decodes must walk as whoever encoded did.
 """
 
 import itertools

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
-"""Of randomness. One for each image: an image is then the same in any batch, up to the rounding of
-the network. One for all. None: torch's global one."""
+"""Of randomness. One for each image: an image is then the same in any batch (exactly, where the
+network's numbers are: see `raster`). One for all. None: torch's global one."""
 
 
 class Position(NamedTuple):

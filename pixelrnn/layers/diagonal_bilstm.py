@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
-from pixelrnn.layers.stepping import Step, add_windows, views
+from pixelrnn.layers.stepping import Step, views
 from pixelrnn.ops import masks, skew
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 from pixelrnn.ops.conv_lstm.position import advance_of
@@ -87,7 +87,9 @@ class DiagonalBiLSTMStep:
         weight, hidden, cell = layer.state.weight, layer.state.hidden, layer.state.cell
         self.gates = MaskedConvStep(conv, batch, width, blocks=4)
         above, left = weight[0][..., self.gates.order]  # (F, 4F)
-        self.above = above.contiguous()
+        self.above, self.left = product(above), product(left)
+        self.add_above = self.above.onto(self.gates.terms.flatten(0, 1))
+        self.add_left = [self.left.onto(pixel) for pixel in self.gates.terms.unbind(1)]
 
         self.hidden = hidden[0].repeat(batch, width + 1, 1)  # (B, 1 + W, F): left of the image too
         self.first_cell = cell[0]
@@ -101,8 +103,6 @@ class DiagonalBiLSTMStep:
         self.advance = cell_steps(self.gates.outputs, cells, hiddens)
         self.from_right = views(self.shifted, width, groups)
         self.lefts = self.hidden.unbind(1)
-        self.left = product(left)
-        self.add_left = [self.left.onto(pixel) for pixel in self.gates.terms.unbind(1)]
         self.rows_done = 0
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
@@ -120,7 +120,7 @@ class DiagonalBiLSTMStep:
             self.shifted.copy_(self.right.scan(self.gates.rows[-1]))
         self.rows_done += 1
         self.gates.begin_row()
-        add_windows(self.gates.terms, self.hidden[None, :, 1:], self.above)
+        self.add_above(self.hidden[:, 1:].flatten(0, 1))
         self.cell.copy_(self.first_cell)
 
 
@@ -129,27 +129,28 @@ class RightScan:
 
     def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
         conv, hidden, cell = layer.input_to_state, layer.state.hidden[1], layer.state.cell[1]
-        self.weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
-        self.bias = conv.bias.chunk(2)[1]
-        self.above, right = layer.state.weight[1]  # (F, 4F)
-        self.gates = hidden.new_empty(batch, width, 4 * len(hidden))
+        weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
+        above, right = layer.state.weight[1]  # (F, 4F)
+        gates = hidden.new_empty(batch, width, 4 * len(hidden))
+        pixels = gates.unbind(1)
+        self.weight, self.above, self.right = product(weight), product(above), product(right)
+        self.set_inputs = self.weight.onto(gates.flatten(0, 1), start=conv.bias.chunk(2)[1])
+        self.add_above = self.above.onto(gates.flatten(0, 1))
+        self.add_right = [self.right.onto(pixel) for pixel in pixels]
         self.hidden = hidden.repeat(batch, width + 1, 1)  # (B, W + 1, F): right of the image too
         self.first_cell = cell
         self.cell = cell.repeat(batch, 1)  # (B, F)
-        self.right = product(right)
-        gates, self.states = self.gates.unbind(1), self.hidden.unbind(1)
-        self.add_right = [self.right.onto(pixel) for pixel in gates]
+        self.states = self.hidden.unbind(1)
         self.advance = [
             advance_of(pixel, self.cell, state)
-            for pixel, state in zip(gates, self.states[:-1], strict=True)
+            for pixel, state in zip(pixels, self.states[:-1], strict=True)
         ]
 
     def scan(self, row: Tensor) -> Tensor:
         """Inputs of a row (B, W, in) -> its states (B, W, F), valid until the next row."""
         above = self.hidden[:, :-1]
-        gates = self.gates.view(-1, len(self.bias))
-        torch.addmm(self.bias, row.flatten(0, 1), self.weight, out=gates)
-        gates.addmm_(above.flatten(0, 1), self.above)
+        self.set_inputs(row.flatten(0, 1))
+        self.add_above(above.flatten(0, 1))
         self.cell.copy_(self.first_cell)
         for column in reversed(range(len(self.advance))):
             self.add_right[column](self.states[column + 1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelrnn.layers.stepping import Step, add_windows, group_columns, group_order, views
+from pixelrnn.layers.stepping import Step, group_columns, group_order, views, windows
 from pixelrnn.ops import masks
 from pixelrnn.ops.few_rows import Add, product
 from pixelrnn.ops.tap_conv import tap_conv
@@ -148,9 +148,11 @@ class MaskedConvStep:
         self.bias = conv.bias[self.order]
         weight = conv.masked_weight().permute(2, 3, 1, 0)[..., self.order]  # (rows, kw, in, out)
         above, (taps, in_features, out_features) = len(weight) - 1, weight.shape[1:]
-        self.above = weight[:above].flatten(0, 2).contiguous()  # (above * kw * in, out)
+        self.taps = taps
         self.rows = weight.new_zeros(above + 1, batch, width + taps - 1, in_features)
         self.terms = weight.new_empty(batch, width, out_features)
+        self.above = product(weight[:above].flatten(0, 2))
+        self.add_above = self.above.onto(self.terms.flatten(0, 1))
 
         inputs = masks.group_slices(in_features, conv.groups)
         outputs = group_columns(features, conv.groups, blocks)
@@ -198,9 +200,9 @@ class MaskedConvStep:
     def begin_row(self) -> None:
         """Move the rows up by one; set the outputs of the new row to what is known of them."""
         self.terms.copy_(self.bias)
-        if len(self.above):
+        if len(self.rows) > 1:
             self.rows[:-1] = self.rows[1:].clone()
-            add_windows(self.terms, self.rows[:-1], self.above)
+            self.add_above(windows(self.rows[:-1], self.taps))
 
     def take(self, x: Tensor, column: int, group: int) -> Tensor:
         """Add what comes with this substep to all outputs of the pixel that see it.

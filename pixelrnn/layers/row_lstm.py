@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
-from pixelrnn.layers.stepping import Step, add_windows, views
+from pixelrnn.layers.stepping import Step, views, windows
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
+from pixelrnn.ops.few_rows import product
 
 
 class RowLSTMLayer(nn.Module):
@@ -73,7 +74,9 @@ class RowLSTMStep:
         self.gates = MaskedConvStep(layer.input_to_state, batch, width)
         weight = layer.state.weight[0]  # (K, F, 4F)
         taps, features, _ = weight.shape
-        self.state_to_state = weight.flatten(0, 1)[:, self.gates.order].contiguous()
+        self.taps = taps
+        self.state_to_state = product(weight.flatten(0, 1)[:, self.gates.order])
+        self.add_states = self.state_to_state.onto(self.gates.terms.flatten(0, 1))
         self.hidden = layer.state.hidden[0].repeat(batch, width + taps - 1, 1)
         cell = layer.state.cell[0].repeat(batch, width, 1)
         groups = masks.group_slices(features, layer.input_to_state.groups)
@@ -84,6 +87,6 @@ class RowLSTMStep:
         """See `Step`."""
         if column == group == 0:
             self.gates.begin_row()
-            add_windows(self.gates.terms, self.hidden[None], self.state_to_state)
+            self.add_states(windows(self.hidden[None], self.taps))
         self.gates.take(x, column, group)
         return self.advance[column][group]()

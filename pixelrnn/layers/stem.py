@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step
 from pixelrnn.ops import masks
+from pixelrnn.ops.few_rows import product
 
 
 class Stem(nn.Module):
@@ -54,14 +55,18 @@ class RowEndStep:
 
     def __init__(self, stem: Stem, batch: int, width: int) -> None:
         self.conv = MaskedConvStep(stem.conv, batch, width)
-        self.weight = stem.row_end.weight.t()  # (C, F)
-        self.pixel = self.weight.new_zeros(batch, len(self.weight))  # (B, C)
-        self.colors = self.pixel.split(masks.group_sizes(len(self.weight), stem.conv.groups), -1)
+        weight = stem.row_end.weight.t()  # (C, F)
+        self.weight = product(weight)
+        self.pixel = weight.new_zeros(batch, len(weight))  # (B, C)
+        self.colors = self.pixel.split(masks.group_sizes(len(weight), stem.conv.groups), -1)
+        self.seen = weight.new_empty(batch, weight.shape[1])
+        self.see = self.weight.onto(self.seen, start=torch.zeros_like(self.seen))
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step`."""
         self.colors[group - 1].copy_(x)
         y = self.conv(x, column, group)
         if column == group == 0:  # x was the end of the row above; zeros above the first row
-            self.conv.terms.add_((self.pixel @ self.weight)[:, None])
+            self.see(self.pixel)
+            self.conv.terms.add_(self.seen[:, None])
         return y

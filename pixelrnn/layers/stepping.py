@@ -56,15 +56,15 @@ def views(row: Tensor, width: int, groups: list[slice]) -> list[list[Tensor]]:
     return [[row[:, column, group] for group in groups] for column in range(width)]
 
 
-def add_windows(terms: Tensor, lines: Tensor, weight: Tensor) -> None:
-    """Convolve along rows, and add: one product for a whole row of the image.
+def windows(lines: Tensor, taps: int) -> Tensor:
+    """What a convolution along rows multiplies its weight (R * K * F, out) with.
 
     Args:
-        terms: (B, W, out), contiguous, added to in place.
         lines: (R, B, W + K - 1, F), padded.
-        weight: (R * K * F, out).
+        taps: K.
+
+    Returns:
+        (B * W, R * K * F): one product for a whole row of the image.
     """
-    rows, _, _, features = lines.shape
-    taps = len(weight) // (rows * features)
-    windows = lines.unfold(2, taps, 1).permute(1, 2, 0, 4, 3)  # (B, W, R, K, F)
-    terms.view(-1, terms.shape[-1]).addmm_(windows.flatten(2).flatten(0, 1), weight)
+    seen = lines.unfold(2, taps, 1).permute(1, 2, 0, 4, 3)  # (B, W, R, K, F)
+    return seen.flatten(2).flatten(0, 1)

@@ -9,7 +9,7 @@ from helpers import CATALOGUE, Case, name_of, randomise
 from torch import nn
 
 from pixelrnn.generation import raster, reference, threads
-from pixelrnn.generation.sources import Completion, Draw
+from pixelrnn.generation.sources import Completion, Draw, for_images
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.row_lstm import RowLSTMLayer
@@ -78,6 +78,21 @@ def test_float32_draws_the_same_images_but_for_ties(case):
 def test_float32_conditionals(case):
     model = case((3, 4, 4), 8, dtype=torch.float32)
     assert 0 < largest_difference(model) < 1e-4
+
+
+@pytest.mark.parametrize("case", [*CATALOGUE, EMPTY_GROUPS], ids=name_of)
+def test_float32_is_the_same_to_the_last_bit_in_any_batch_and_on_any_threads(case):
+    model = case((3, 4, 5), 8, dtype=torch.float32)
+
+    def walk(members, num_threads):
+        source = Recorded(Draw([for_images(0, 9)[member] for member in members]))
+        images = raster.generate(model, len(members), source, num_threads=num_threads)
+        return images, torch.stack(source.log_probs, dim=1)
+
+    together = walk(range(9), 1)
+    for members, num_threads in ((range(9), 3), (range(4), 1), (range(7, 9), 2), ([5], 1)):
+        for alone, all_nine in zip(walk(members, num_threads), together, strict=True):
+            assert torch.equal(alone, all_nine[list(members)])
 
 
 @pytest.mark.parametrize("case", THREE, ids=name_of)
