@@ -10,9 +10,10 @@ is FLOP per second over those of a square float32 product in the same turn (`rep
 A plain layer is `pixelrnn.layers.reference`, as the paper reads; the reference rung is the
 recurrence alone as a plain loop, between the fast parts of the layer.
 
-Peak memory is what a fresh process grows by during one step.
+Peak memory is what a fresh process grows by in one step; its tensors have pages of their own.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,11 +63,11 @@ def main() -> None:
     options.add_argument("--only", default="", help="cases whose name holds this text")
     options.add_argument(MEMORY_FLAG, nargs=2, metavar=("CASE", "VARIANT"), help="internal")
     given = options.parse_args()
-    reuse_freed_memory()
     if given.peak_memory_of:
         name, variant = given.peak_memory_of
         print(peak_memory(next(case for case in CASES if case.name == name), variant))
         return
+    reuse_freed_memory()
     cases = [case for case in CASES if given.only in case.name]
     cases = [case for case in cases if not given.quick or (case.layers or 0) < 12]
     rows = [row for case in cases for row in measure(case, 3 if given.quick else 7)]
@@ -183,8 +184,12 @@ def _kilobytes(field: str) -> int:
 
 
 def _peak_in_new_process(case: Case, variant: str) -> int:
+    # Each tensor gets pages of its own and gives them back: what is used again in a heap, and how
+    # far that has grown before, differs from run to run by a fifth.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, "-m", "benchmarks.train_step", MEMORY_FLAG, case.name, variant]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return int(done.stdout)
 
 
 if __name__ == "__main__":
