@@ -37,6 +37,7 @@ def conv_lstm(
     pad_before: int,
     held: Tensor | None,  # (T, L) bool, on the CPU
     compile: Compile = "auto",
+    overwrite: bool = False,
     choose_loops: Callable[[Compile, str, torch.dtype], Loops] = steps.choose,
 ) -> Tensor:  # (D, T, L, B, F)
     """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32.
@@ -52,7 +53,7 @@ def conv_lstm(
     loops = choose_loops(compile, device, input_to_state.dtype)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     with torch.autocast(device, enabled=False):
-        return _ConvLSTM.apply(*inputs, pad_before, plan, loops, keep)
+        return _ConvLSTM.apply(*inputs, pad_before, plan, loops, keep, overwrite)
 
 
 class _ConvLSTM(torch.autograd.Function):
@@ -67,10 +68,14 @@ class _ConvLSTM(torch.autograd.Function):
         plan: Plan,
         loops: Loops,
         keep: bool,
+        overwrite: bool,
     ) -> Tensor:
         gates = _places_apart(_rows_contiguous(input_to_state), plan)
+        # Where all places are active, the gates are laid out as their activations are kept.
+        reuse = overwrite and keep and plan.whole and gates.is_contiguous()
+        room = gates.data.flatten(1, 2) if reuse else None  # .data: as if the memory were new
         hidden, activations, states = loops.forward(
-            gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, keep
+            gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, keep, room
         )
         if keep:
             ctx.save_for_backward(state_to_state, hidden, activations, states)
@@ -107,7 +112,7 @@ class _ConvLSTM(torch.autograd.Function):
             grad_weight,
             grad_hidden.to(hidden_dtype),
             grad_cell.sum((1, 2)).to(cell_dtype),
-            *[None] * 4,
+            *[None] * 5,
         )
 
 

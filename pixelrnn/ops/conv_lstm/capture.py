@@ -65,9 +65,10 @@ def captured(loops: Loops, record: Record) -> Loops:
         pad_before: int,
         plan: Plan,
         keep: bool,
+        room: Tensor | None,  # of no use: a graph has memory of its own
     ) -> Outputs:
         def run(*inputs: Tensor) -> Outputs:
-            return loops.forward(*inputs, pad_before, plan, keep)
+            return loops.forward(*inputs, pad_before, plan, keep, None)
 
         inputs = [gates, weight, initial_hidden, initial_cell]
         return play(run, inputs, ("forward", pad_before, plan, keep))

@@ -35,13 +35,13 @@ class Rung:
     """One implementation.
 
     Attributes:
-        run: takes what `reference.conv_lstm` takes, and `compile`.
+        run: takes what `reference.conv_lstm` takes, `compile` and `overwrite`.
         supports: names what stands against it for these gates, held places and cell, or is None.
         slower: why `auto` leaves it out for these gates, or is None.
         device: the only type of device it runs on; None: any.
     """
 
-    run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile], Tensor]
+    run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile, bool], Tensor]
     supports: Callable[[Tensor, Tensor | None, Compile], str | None]
     slower: Callable[[Tensor], str | None] = lambda _: None
     device: str | None = None
@@ -54,7 +54,7 @@ class Rung:
 
 
 RUNGS: dict[str, Rung] = {
-    "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-1]), lambda *_: None),
+    "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-2]), lambda *_: None),
     "autograd": Rung(autograd.conv_lstm, autograd.supports),
     "native": Rung(
         partial(autograd.conv_lstm, choose_loops=loop.choose), loop.supports, loop.slower, "cpu"
@@ -75,6 +75,7 @@ def conv_lstm(
     pad_before: int,
     held: Tensor | None = None,
     kernel: Kernel | str = "auto",
+    overwrite: bool = False,
 ) -> Tensor:
     """Equation 3 over lines: `gates_t = input_to_state_t + conv1d(pad(h_{t-1}), state_to_state)`.
 
@@ -88,6 +89,8 @@ def conv_lstm(
         pad_before: places of padding before the line; K - 1 - pad_before come after it.
         held: (T, L) bool on the CPU, True where the state stays at its initial value.
         kernel: which implementation; a name alone stands for `Kernel(name)`.
+        overwrite: nobody else needs `input_to_state`, so that the gates' activations may be kept
+            in its place: 4F numbers fewer per place at the peak, where no place is held.
 
     Returns:
         Hidden states, (D, T, L, B, F).
@@ -99,7 +102,7 @@ def conv_lstm(
     chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
     tensors = (input_to_state, state_to_state, initial_hidden, initial_cell)
     rung = _choose(chosen, input_to_state, held)
-    return rung.run(*tensors, pad_before, held, chosen.compile)
+    return rung.run(*tensors, pad_before, held, chosen.compile, overwrite)
 
 
 def _choose(kernel: Kernel, gates: Tensor, held: Tensor | None) -> Rung:

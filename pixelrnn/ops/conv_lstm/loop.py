@@ -56,13 +56,14 @@ def forward(
     pad_before: int,
     plan: Plan,
     keep: bool,
+    room: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `steps.forward`."""
     directions, _, _, batch, width = gates.shape
     exact = state_dtype(gates.dtype)
     hidden = steps.hidden_with_borders(gates, initial_hidden, weight.shape[1], pad_before, plan)
     stored, places = (sum(plan.sizes), plan.states) if keep else (0, 0)
-    activations = gates.new_empty(directions, stored, batch, width)
+    activations = gates.new_empty(directions, stored, batch, width) if room is None else room
     states = gates.new_empty(directions, places, batch, width // 4, dtype=exact)
     weight, initial = weight.contiguous(), initial_cell.to(exact).contiguous()
     kept = (activations, states) if keep else (None, None)

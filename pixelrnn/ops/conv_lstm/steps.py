@@ -39,6 +39,7 @@ def forward(
     pad_before: int,
     plan: Plan,
     keep: bool,
+    room: Tensor | None,  # (D, N, B, 4F): the gates themselves, to be overwritten
     cell: Cell,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All steps.
@@ -54,7 +55,8 @@ def forward(
     lines, rows = hidden.unbind(1), hidden.flatten(2, 3).unbind(1)  # rows: ((L + K - 1) * B, F)
     initial = initial_cell.to(state_dtype(gates.dtype))[:, None, None]  # (D, 1, 1, F)
     stored = plan.sizes if keep else [max(plan.sizes)]
-    activations = gates.new_empty(directions, sum(stored), batch, width)
+    activations = gates.new_empty(directions, sum(stored), batch, width) if room is None else room
+    nothing = gates.new_zeros(1, 1, batch, width).expand_as(gates[:, 0])
     kept = activations.split(stored, dim=1) if keep else None
     states = initial.new_empty(directions, plan.states, batch, width // 4)
     states[:, : plan.sizes[0]] = initial
@@ -62,12 +64,14 @@ def forward(
         start, size = line.start, line.size
         products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
         flat = products.view(directions, size * batch, width)
-        torch.bmm(rows[t].narrow(1, start * batch, size * batch), taps[0], out=flat)
-        for tap in range(1, len(taps)):
+        for tap, matrix in enumerate(taps):
             read = rows[t].narrow(1, (start + tap) * batch, size * batch)
-            flat.baddbmm_(read, taps[tap])
+            if tap == 0 and room is None:
+                torch.bmm(read, matrix, out=flat)
+            else:
+                flat.baddbmm_(read, matrix)
         cell.forward(
-            inputs.narrow(1, start, size),
+            inputs.narrow(1, start, size) if room is None else nothing,
             products,
             states.narrow(1, line.before, size),
             states.narrow(1, line.state, size),

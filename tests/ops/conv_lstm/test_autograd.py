@@ -63,10 +63,17 @@ def worst(ours, theirs):
 TOLERANCE = {torch.float64: 100 * 2.0**-53, torch.float32: 100 * 2.0**-24}
 
 
+def overwriting(gates, *rest, **options):
+    return autograd.conv_lstm(gates.clone(), *rest, overwrite=True, **options)
+
+
 RUNGS = {
     "plain cell": partial(autograd.conv_lstm, compile="none"),
     "native cell": partial(autograd.conv_lstm, compile="native"),
     "native loop": partial(autograd.conv_lstm, choose_loops=loop.choose),
+    "plain cell, overwriting": partial(overwriting, compile="none"),
+    "native cell, overwriting": partial(overwriting, compile="native"),
+    "native loop, overwriting": partial(overwriting, choose_loops=loop.choose),
 }
 
 
@@ -237,7 +244,7 @@ def test_native_loop_gives_the_same_bits_on_any_number_of_threads(threads):
     results = []
     for number in (1, threads):
         torch.set_num_threads(number)
-        states, activations, cells = loop.forward(gates, weight, hidden, cell, 1, plan, True)
+        states, activations, cells = loop.forward(gates, weight, hidden, cell, 1, plan, True, None)
         grads = torch.empty_like(activations)
         saved = weight, activations, grads, None, cells
         grad_cell = loop.backward(upstream, *saved, 1, plan)
