@@ -7,7 +7,7 @@ o, f, i, g. The state of the cell, and all arithmetic, is in float32 or better.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import torch
@@ -36,46 +36,23 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def forward(gates: Tensor, products: Tensor, before: Tensor, cell: Tensor, hidden: Tensor) -> None:
-    """Equation 3.
-
-    Args:
-        gates: (D, n, B, 4F), the input's part.
-        products: (D, n, B, 4F), the state's part; overwritten by the activations.
-        before: (D, n, B, F), c of the line before.
-        cell: (D, n, B, F), written.
-        hidden: (D, n, B, F), written.
-    """
+def advance(gates: Tensor, products: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Equation 3: activations, c and h; arguments as in `forward`."""
     o, f, i, g = (gates.to(before.dtype) + products.to(before.dtype)).chunk(4, dim=-1)
     o, f, i, g = o.sigmoid(), f.sigmoid(), i.sigmoid(), g.tanh()
     c = f * before + i * g
-    products.copy_(torch.cat([o, f, i, g], dim=-1))
-    cell.copy_(c)
-    hidden.copy_(o * c.tanh())
+    return torch.cat([o, f, i, g], dim=-1), c, o * c.tanh()
 
 
-def backward(
+def retreat(
     activations: Tensor,
-    grad_gates: Tensor,
-    grad_input: Tensor | None,
     before: Tensor,
     cell: Tensor,
     grad_output: Tensor,
     grad_hidden: Tensor,
     grad_cell: Tensor,
-) -> None:
-    """The derivative of `forward` (README).
-
-    Args:
-        activations: (D, n, B, 4F).
-        grad_gates: (D, n, B, 4F), written; may be `activations` itself.
-        grad_input: (D, n, B, 4F), None, or a second place for the same values.
-        before: (D, n, B, F), c of the line before.
-        cell: (D, n, B, F).
-        grad_output: (D, n, B, F), gradient of h from above.
-        grad_hidden: (D, n, B, F), gradient of h from the line after.
-        grad_cell: (D, n, B, F), gradient of c from the line after; becomes that of `before`.
-    """
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the gates and of `before` (README); arguments as in `backward`."""
     o, f, i, g = activations.to(cell.dtype).chunk(4, dim=-1)
     squashed = cell.tanh()
     grad_h = grad_output.to(cell.dtype) + grad_hidden.to(cell.dtype)
@@ -89,7 +66,61 @@ def backward(
         ],
         dim=-1,
     )
-    grad_cell.copy_(grad_c * f)
+    return grads, grad_c * f
+
+
+def forward(
+    gates: Tensor,
+    products: Tensor,
+    before: Tensor,
+    cell: Tensor,
+    hidden: Tensor,
+    *,
+    advance: Callable[..., tuple[Tensor, ...]] = advance,
+) -> None:
+    """Equation 3.
+
+    Args:
+        gates: (D, n, B, 4F), the input's part.
+        products: (D, n, B, 4F), the state's part; overwritten by the activations.
+        before: (D, n, B, F), c of the line before.
+        cell: (D, n, B, F), written.
+        hidden: (D, n, B, F), written.
+        advance: what computes it.
+    """
+    activations, c, h = advance(gates, products, before)
+    products.copy_(activations)
+    cell.copy_(c)
+    hidden.copy_(h)
+
+
+def backward(
+    activations: Tensor,
+    grad_gates: Tensor,
+    grad_input: Tensor | None,
+    before: Tensor,
+    cell: Tensor,
+    grad_output: Tensor,
+    grad_hidden: Tensor,
+    grad_cell: Tensor,
+    *,
+    retreat: Callable[..., tuple[Tensor, ...]] = retreat,
+) -> None:
+    """The derivative of `forward` (README).
+
+    Args:
+        activations: (D, n, B, 4F).
+        grad_gates: (D, n, B, 4F), written; may be `activations` itself.
+        grad_input: (D, n, B, 4F), None, or a second place for the same values.
+        before: (D, n, B, F), c of the line before.
+        cell: (D, n, B, F).
+        grad_output: (D, n, B, F), gradient of h from above.
+        grad_hidden: (D, n, B, F), gradient of h from the line after.
+        grad_cell: (D, n, B, F), gradient of c from the line after; becomes that of `before`.
+        retreat: what computes it.
+    """
+    grads, grad_before = retreat(activations, before, cell, grad_output, grad_hidden, grad_cell)
+    grad_cell.copy_(grad_before)
     grad_gates.copy_(grads)
     if grad_input is not None:
         grad_input.copy_(grads)
@@ -125,7 +156,13 @@ def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Cell:
 
 def _inductor(device_type: str, dtype: torch.dtype) -> Cell:
     """torch.compile of both passes, tried out at once so that a broken compiler shows here."""
-    compiled = Cell("inductor", torch.compile(forward), torch.compile(backward))
+    # Only what computes is compiled, not what writes: lines are views of one tensor, and what
+    # torch.compile makes of arguments that overlap and are written is wrong, or fails.
+    compiled = Cell(
+        "inductor",
+        partial(forward, advance=torch.compile(advance)),
+        partial(backward, retreat=torch.compile(retreat)),
+    )
     like = {"device": device_type, "dtype": dtype}
     state = {"device": device_type, "dtype": state_dtype(dtype)}
     gates, hidden = torch.zeros(2, 1, 2, 2, 8, **like).unbind(), torch.zeros(1, 2, 2, 2, **like)

@@ -90,6 +90,19 @@ def test_equals_reference(size, held, dtype, rung):
         assert worst(ours, theirs) < TOLERANCE[dtype], (taps, pad_before)
 
 
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("held", ["free", "skewed"])
+def test_inductor_equals_reference(held):
+    """As GPUs run it: lines are views of one tensor, and gradients overwrite what was kept."""
+    inputs, upstream = draw(2, 4, 3, 2, 5, 2, torch.float32)
+    options = 1, HELD[held](4, 3)
+    theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, *options)
+    for rung in (autograd.conv_lstm, overwriting):
+        compiled = partial(rung, compile="inductor")
+        ours = values_and_gradients(compiled, inputs, upstream, *options)
+        assert worst(ours, theirs) < TOLERANCE[torch.float32]
+
+
 @pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
 def test_bfloat16_is_no_worse_than_the_reference_in_bfloat16(rung):
     inputs, upstream = draw(2, 6, 5, 3, 16, 2, torch.bfloat16)
