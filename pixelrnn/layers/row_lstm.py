@@ -55,7 +55,7 @@ class RowLSTMLayer(nn.Module):
             self.state.cell,
             pad_before=self.input_to_state.kernel_size[1] // 2,
             kernel=self.kernel,
-            overwrite=True,
+            overwrite=True,  # neither the convolution nor its gradient needs them again
         )
         return states[0]
 

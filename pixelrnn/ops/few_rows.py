@@ -8,10 +8,10 @@ Axes: `B` rows, `I` inputs, `O` outputs.
 
 import ctypes
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ PANEL = 32  # as in few_rows.cpp
 Add = Callable[[Tensor], None]
 
 
-class Product(Protocol):
+class Product(ABC):
     """`start + x @ weight`, for one weight (I, O)."""
 
     def onto(
@@ -46,7 +46,12 @@ class Product(Protocol):
             window: (B, I), multiplied instead of x.
             place: x is copied here before the product; it may lie inside the window.
         """
-        ...
+        return self._add(out, out if start is None else start.expand_as(out), window, place)
+
+    @abstractmethod
+    def _add(
+        self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None
+    ) -> Add: ...
 
 
 def product(weight: Tensor) -> Product:
@@ -66,27 +71,18 @@ def _builds() -> bool:
     return True
 
 
-class PlainProduct:
+class PlainProduct(Product):
     """See `Product`; by torch, for all devices and dtypes."""
 
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight.contiguous()
 
-    def onto(
-        self,
-        out: Tensor,
-        *,
-        start: Tensor | None = None,
-        window: Tensor | None = None,
-        place: Tensor | None = None,
-    ) -> Add:
-        """See `Product.onto`."""
-
+    def _add(self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None) -> Add:
         def add(x: Tensor) -> None:
             if place is not None:
                 place.copy_(x)
             factor = x if window is None else window
-            torch.addmm(out if start is None else start, factor, self.weight, out=out)
+            torch.addmm(start, factor, self.weight, out=out)
 
         return add
 
@@ -111,7 +107,7 @@ class _Job(ctypes.Structure):
     )
 
 
-class NativeProduct:
+class NativeProduct(Product):
     """See `Product`; one C++ call, for float32 on CPUs.
 
     A row's result is the same to the last bit whatever the other rows, and on any number of
@@ -130,17 +126,8 @@ class NativeProduct:
         padded[:, : self.outputs] = weight
         self.packed = padded.unflatten(1, (panels, PANEL)).transpose(0, 1).contiguous()
 
-    def onto(
-        self,
-        out: Tensor,
-        *,
-        start: Tensor | None = None,
-        window: Tensor | None = None,
-        place: Tensor | None = None,
-    ) -> Add:
-        """See `Product.onto`."""
+    def _add(self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None) -> Add:
         rows = len(out)
-        start = out if start is None else start.expand(rows, self.outputs)
         tensors = {"out": out, "start": start, "window": window, "place": place}
         job = _Job(self.packed.data_ptr(), rows, self.inputs, self.outputs)
         for name, tensor in tensors.items():

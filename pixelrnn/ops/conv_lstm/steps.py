@@ -55,12 +55,16 @@ def forward(
     lines, rows = hidden.unbind(1), hidden.flatten(2, 3).unbind(1)  # rows: ((L + K - 1) * B, F)
     initial = initial_cell.to(state_dtype(gates.dtype))[:, None, None]  # (D, 1, 1, F)
     stored = plan.sizes if keep else [max(plan.sizes)]
-    activations = gates.new_empty(directions, sum(stored), batch, width) if room is None else room
-    nothing = gates.new_zeros(1, 1, batch, width).expand_as(gates[:, 0])
+    if room is None:
+        activations = gates.new_empty(directions, sum(stored), batch, width)
+        parts = gates.unbind(1)  # the input's, added by the cell
+    else:
+        activations = room  # they are there already: the products are added to them
+        parts = [gates.new_zeros(1, 1, batch, width).expand_as(gates[:, 0])] * len(plan.lines)
     kept = activations.split(stored, dim=1) if keep else None
     states = initial.new_empty(directions, plan.states, batch, width // 4)
     states[:, : plan.sizes[0]] = initial
-    for t, (inputs, line) in enumerate(zip(gates.unbind(1), plan.lines, strict=True)):
+    for t, (inputs, line) in enumerate(zip(parts, plan.lines, strict=True)):
         start, size = line.start, line.size
         products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
         flat = products.view(directions, size * batch, width)
@@ -71,7 +75,7 @@ def forward(
             else:
                 flat.baddbmm_(read, matrix)
         cell.forward(
-            inputs.narrow(1, start, size) if room is None else nothing,
+            inputs.narrow(1, start, size),
             products,
             states.narrow(1, line.before, size),
             states.narrow(1, line.state, size),
