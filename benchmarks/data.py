@@ -20,12 +20,12 @@ import torch
 from PIL import Image
 
 from benchmarks import report
-from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet, Patches, sources
+from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet, Patches, registry
 from pixelrnn.data.base import PixelDataModule
-from pixelrnn.data.dataset import Images, RandomDraws
-from pixelrnn.data.fetch import checksum
-from pixelrnn.data.order import Batch, BatchOrder
-from pixelrnn.data.sources import RawFile
+from pixelrnn.data.batches import Images, RandomDraws
+from pixelrnn.data.download import checksum
+from pixelrnn.data.registry import RawFile
+from pixelrnn.data.sampler import Batch, BatchOrder
 from pixelrnn.models import DiagonalBiLSTM
 
 BATCH = 64
@@ -151,7 +151,7 @@ def conversion(folder: Path, images: int) -> Iterator[dict[str, Any]]:
             part: (_png_tar(root / "raw" / name, size, counts[part]),)
             for part, name in names.items()
         }
-        module.source = replace(sources.SOURCES[module.dataset_id], parts=counts, files=files)
+        module.source = replace(registry.SOURCES[module.dataset_id], parts=counts, files=files)
         took = seconds(module.prepare_data)
         rate = sum(counts.values()) / took
         yield {

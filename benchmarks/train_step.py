@@ -28,7 +28,7 @@ from pixelrnn.layers import reference
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
-from pixelrnn.ops.memory import reuse_freed_memory
+from pixelrnn.native.memory import reuse_freed_memory
 
 BATCH = 16
 MEMORY_FLAG = "--peak-memory-of"

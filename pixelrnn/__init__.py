@@ -10,7 +10,7 @@ _LAZY = {
     "RowLSTM": "pixelrnn.models.row_lstm",
     "DiagonalBiLSTM": "pixelrnn.models.diagonal_bilstm",
     "bits_per_dim": "pixelrnn.likelihood.units",
-    "load_model": "pixelrnn.training.stored",
+    "load_model": "pixelrnn.training.load",
 }
 
 __all__ = ["__version__", *_LAZY]

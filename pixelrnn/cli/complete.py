@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, quiet
+from pixelrnn.cli import compose, process
 from pixelrnn.cli.sample import Temperature, save
 from pixelrnn.data.base import Split
 from pixelrnn.errors import ConfigError
 from pixelrnn.generation.sources import for_images
-from pixelrnn.training import stored
+from pixelrnn.training import load
 
 Occlusion = Literal["bottom", "right", "centre", "all"]
 
@@ -64,9 +64,9 @@ def complete(
     Returns:
         Path of the picture; the array, uint8 (n * (draws + 2), C, H, W), lies beside it as .npy.
     """
-    quiet.set_up(threads)
-    model = stored.load_model(run).to(accelerator)
-    images = torch.from_numpy(stored.load_data(run).images(split)[:n].copy()).to(accelerator)
+    process.set_up(threads)
+    model = load.load_model(run).to(accelerator)
+    images = torch.from_numpy(load.load_data(run).images(split)[:n].copy()).to(accelerator)
     if len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
     known = occlusion(occlude, *model.image_shape[1:]).to(accelerator)

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pixelrnn.cli import threads
 from pixelrnn.errors import ConfigError, PixelRNNError
-from pixelrnn.runs import schema
+from pixelrnn.runs import check
 
 FLAGS = ("-m", "--multirun")
 
@@ -126,15 +126,15 @@ def _one_line(error: Exception, config_name: str, argv: list[str]) -> str:
     if choice:
         name, group, options = choice.groups()
         wrong = name.removeprefix(f"{group}/")
-        hint = schema.nearest(wrong, options.split(), f"{group}=")
+        hint = check.nearest(wrong, options.split(), f"{group}=")
         return f"{group}={wrong}: no such choice; {hint}"
     group = re.search(r"Could not override '([^'@]+)'[^\n]*\nNo match in the defaults list", text)
     if group:
-        return schema.unknown_key(group.group(1), _known(config_name, argv, ""))
+        return check.unknown_key(group.group(1), _known(config_name, argv, ""))
     key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     if key and ("not in struct" in text or "Could not override" in text):
         parent = key.group(1).rpartition(".")[0]
-        return schema.unknown_key(key.group(1), _known(config_name, argv, parent))
+        return check.unknown_key(key.group(1), _known(config_name, argv, parent))
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing.group(1)}: must be given, as {missing.group(1)}=..."
@@ -188,7 +188,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     try:
         if "data" in config:
             # the data first: the model's shape and levels are asked of them
-            schema.check_node(OmegaConf.to_container(config.data, resolve=True), "data")
+            check.check_node(OmegaConf.to_container(config.data, resolve=True), "data")
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
@@ -196,7 +196,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         if "Missing mandatory" in reason:
             raise ConfigError(f"{key}: must be given, as {key}=...") from error
         raise ConfigError(f"{key}: {reason}") from error
-    schema.check_node(resolved, "")
+    check.check_node(resolved, "")
     return resolved
 
 
@@ -207,5 +207,5 @@ def call(verb: Callable[..., Any], config: DictConfig) -> Any:
         ConfigError: one line.
     """
     resolved = plain(config)
-    schema.check_arguments(verb, resolved, "")
+    check.check_arguments(verb, resolved, "")
     return verb(**resolved)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pixelrnn.cli import words
+from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.results import collect
 
@@ -18,7 +18,7 @@ SECTIONS = {
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    words.call(dashboard, argv)
+    plain_arguments.call(dashboard, argv)
 
 
 def dashboard(

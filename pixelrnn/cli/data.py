@@ -9,15 +9,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from pixelrnn import pictures
+from pixelrnn.atomic import replacing
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.catalogue import ALIASES, CATALOGUE, state
-from pixelrnn.data.files import explained
-from pixelrnn.data.store import digest
-from pixelrnn.data.stored import StoredDataModule
+from pixelrnn.data.converted import digest
+from pixelrnn.data.disk import explained
+from pixelrnn.data.published import StoredDataModule
 from pixelrnn.data.synthetic import SyntheticDataModule
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.files import replacing
-from pixelrnn.generation import pictures
 
 USAGE = """usage: pixelrnn data [NAME] [paths.data=FOLDER]
 

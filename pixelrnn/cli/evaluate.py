@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from pixelrnn.arguments import Positive
-from pixelrnn.cli import compose, quiet, report
+from pixelrnn.cli import compose, process, report
 from pixelrnn.data.base import Split
-from pixelrnn.training import stored
+from pixelrnn.training import load
 from pixelrnn.training.evaluate import evaluate as evaluate_split
 
 
@@ -45,9 +45,9 @@ def evaluate(
     Returns:
         The metrics, as `training.evaluate.evaluate` gives them.
     """
-    quiet.set_up(threads)
-    model = stored.load_model(run)
-    data = stored.load_data(run)
+    process.set_up(threads)
+    model = load.load_model(run)
+    data = load.load_data(run)
     data.eval_batch_size = batch_size or data.eval_batch_size
     metrics = evaluate_split(model, data, split, accelerator)
     Console().print(report.likelihood_table(metrics, Path(run).name))

@@ -7,7 +7,7 @@ import traceback
 
 import pixelrnn
 from pixelrnn.errors import PixelRNNError
-from pixelrnn.runs import schema
+from pixelrnn.runs import check
 
 VERBS = {
     "train": "train a model, evaluate it, draw samples; the same command resumes",
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.setdefault(name, value)  # read when wandb is imported
     try:
         if verb not in VERBS:
-            raise PixelRNNError(f"{verb}: no such verb; {schema.nearest(verb, list(VERBS))}")
+            raise PixelRNNError(f"{verb}: no such verb; {check.nearest(verb, list(VERBS))}")
         return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0
     except PixelRNNError as error:
         print(f"pixelrnn: {error}", file=sys.stderr)

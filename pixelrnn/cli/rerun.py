@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.runs import record, schema
+from pixelrnn.runs import check, record
 
 _MAY_CHANGE = ("folder", "threads")
 _TRUSTED = ("pixelrnn.", "torch.optim.", "pytorch_lightning.", "wandb.")
@@ -31,8 +31,8 @@ def main(run: str, argv: list[str], train: Callable[..., Any]) -> None:
     config = record.config(Path(run))
     _check_targets(config, run)
     config = moved(config, changes.pop("folder", None) or str(run)) | changes
-    schema.check_node(config, "")
-    schema.check_arguments(train, config, "")
+    check.check_node(config, "")
+    check.check_arguments(train, config, "")
     train(**config)
 
 

@@ -8,19 +8,19 @@ from rich.console import Console
 from rich.table import Table
 
 from pixelrnn.arguments import Positive
-from pixelrnn.cli import words
+from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import collect
 from pixelrnn.results.collect import Run, State
 from pixelrnn.results.tables import Scale
-from pixelrnn.runs import schema
+from pixelrnn.runs import check
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    words.call(runs, argv)
+    plain_arguments.call(runs, argv)
 
 
 def runs(
@@ -59,7 +59,7 @@ def runs(
     finished = [run for run in found if run.state == "finished"]
     known = {key for run in finished for key in _numbers(run)}
     if finished and by not in known:
-        raise ConfigError(f"by={by}: no such key; {schema.nearest(by, sorted(known), 'by=')}")
+        raise ConfigError(f"by={by}: no such key; {check.nearest(by, sorted(known), 'by=')}")
     found.sort(key=lambda run: (_numbers(run).get(by, float("inf")), run.folder.name))
     console = Console()
     if not found:

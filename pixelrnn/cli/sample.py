@@ -10,12 +10,11 @@ from omegaconf import DictConfig
 from pydantic import Field
 from torch import Tensor
 
-from pixelrnn import files
+from pixelrnn import atomic, pictures
 from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, quiet
-from pixelrnn.generation import pictures
+from pixelrnn.cli import compose, process
 from pixelrnn.generation.sources import for_images
-from pixelrnn.training import stored
+from pixelrnn.training import load
 
 Temperature = Annotated[float, Field(gt=0)]
 
@@ -60,8 +59,8 @@ def sample(
     Returns:
         Path of the picture; the array, uint8 (n, C, H, W), lies beside it as .npy.
     """
-    quiet.set_up(threads)
-    model = stored.load_model(run).to(accelerator)
+    process.set_up(threads)
+    model = load.load_model(run).to(accelerator)
     target = _target(run, out, f"sample-n{n}-seed{seed}-t{temperature:g}")
     chunks = model.sample_chunks(
         n,
@@ -83,7 +82,7 @@ def save(chunks: Iterable[Tensor], levels: int, target: Path, columns: int | Non
     finally:
         if finished:
             images = torch.cat(finished)
-            with files.replacing(target.with_name(target.name + ".npy"), "wb") as file:
+            with atomic.replacing(target.with_name(target.name + ".npy"), "wb") as file:
                 np.save(file, images.numpy())
             path = save_picture(images, levels, target, columns)
             print(f"{len(images)} images: {path} and .npy")
@@ -93,7 +92,7 @@ def save(chunks: Iterable[Tensor], levels: int, target: Path, columns: int | Non
 def save_picture(images: Tensor, levels: int, target: Path, columns: int | None = None) -> Path:
     """Write a grid as `target`.png."""
     path = target.with_name(target.name + ".png")
-    with files.replacing(path, "wb") as file:
+    with atomic.replacing(path, "wb") as file:
         pictures.grid(images, levels, columns).save(file, format="png")
     return path
 

@@ -6,14 +6,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pixelrnn import files
-from pixelrnn.cli import words
+from pixelrnn import atomic
+from pixelrnn.cli import plain_arguments
 from pixelrnn.results import collect, tables
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    words.call(table, argv, first="name")
+    plain_arguments.call(table, argv, first="name")
 
 
 def table(
@@ -46,7 +46,7 @@ def table(
         ("csv", tables.as_csv(filled)),
         ("tex", tables.latex(filled)),
     ):
-        with files.replacing(folder / f"{stem}.{ending}") as file:
+        with atomic.replacing(folder / f"{stem}.{ending}") as file:
             file.write(text)
         written.append(f"{stem}.{ending}")
     if plots:

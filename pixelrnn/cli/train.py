@@ -16,16 +16,16 @@ from pydantic import ValidationError
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pixelrnn import files
+from pixelrnn import atomic, pictures
 from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, jobs, quiet, report, rerun, tracking
+from pixelrnn.cli import compose, process, report, rerun, tracking
+from pixelrnn.cli.multirun import jobs
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.generation import pictures
 from pixelrnn.models.base import PixelModel
-from pixelrnn.runs import record, schema
+from pixelrnn.runs import check, record
 from pixelrnn.runs.signature import signature as signature_of
-from pixelrnn.training import checkpoint, stored
+from pixelrnn.training import checkpoint, load
 from pixelrnn.training.evaluate import evaluate
 from pixelrnn.training.module import PixelModule
 
@@ -137,10 +137,10 @@ def train(
     if done is not None:
         report.show(done, run, "finished before; delete the folder to train anew")
         return done
-    quiet.set_up(threads or 1)
+    process.set_up(threads or 1)
     pl.seed_everything(seed, workers=True, verbose=False)
     module, data_module = _build(config)
-    torch.set_num_threads(threads or quiet.sensible_threads(module.model, data_module.batch_size))
+    torch.set_num_threads(threads or process.sensible_threads(module.model, data_module.batch_size))
     run.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run / ".lock", timeout=0):
@@ -167,9 +167,9 @@ def _build(config: dict[str, Any]) -> tuple[PixelModule, PixelDataModule]:
     """Everything that can be refused is built here, before anything is written."""
     with _naming("data"):
         data_module: PixelDataModule = instantiate(config["data"], _convert_="all")
-    schema.check_pair(data_module.image_shape, data_module.levels, config["model"])
+    check.check_pair(data_module.image_shape, data_module.levels, config["model"])
     if "val" not in data_module.splits:
-        schema.check_unmonitored(config["callbacks"], data_module.dataset_id)
+        check.check_unmonitored(config["callbacks"], data_module.dataset_id)
     with _naming("model"):
         model: PixelModel = instantiate(config["model"], _convert_="all")
     with _naming("optimizer"):
@@ -243,7 +243,7 @@ def _run(
     data.prepare_data()
     data.setup()
     seconds = _fit(config, module, data, resume_from, loggers)
-    best = stored.load_model(run)
+    best = load.load_model(run)
     metrics: dict[str, float] = {}
     for split in data.splits:
         metrics |= evaluate(best, data, split, config["trainer"].get("accelerator", "auto"))
@@ -294,5 +294,5 @@ def _fit(
 
 def _final_samples(model: PixelModel, run: Path, seed: int, n: int = 36) -> None:
     images = model.sample(n, generator=torch.Generator().manual_seed(seed))
-    with files.replacing(run / "samples" / "final.png", "wb") as file:
+    with atomic.replacing(run / "samples" / "final.png", "wb") as file:
         pictures.grid(images, model.levels).save(file, format="png")

@@ -14,8 +14,8 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pixelrnn.data.dataset import DeviceImages, Images
-from pixelrnn.data.order import BatchOrder
+from pixelrnn.data.batches import DeviceImages, Images
+from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.errors import ConfigError, DataError
 
 Split = Literal["train", "val", "test"]

@@ -12,7 +12,7 @@ from pixelrnn.data.ising import Ising
 from pixelrnn.data.mesh import BlindSpotMesh, Mesh
 from pixelrnn.data.mnist import MNIST
 from pixelrnn.data.patches import Patches
-from pixelrnn.data.stored import StoredDataModule
+from pixelrnn.data.published import StoredDataModule
 
 State = Literal["needs no files", "ready", "raw files there", "incomplete", "not there"]
 

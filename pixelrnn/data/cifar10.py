@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import Field
 
 from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data import sources
+from pixelrnn.data import registry
 from pixelrnn.data.base import SPLITS, Split
-from pixelrnn.data.fetch import checksum, raw_file
+from pixelrnn.data.converted import Builder
+from pixelrnn.data.download import checksum, raw_file
 from pixelrnn.data.pickles import read_arrays
-from pixelrnn.data.store import Builder
-from pixelrnn.data.stored import StoredDataModule
+from pixelrnn.data.published import StoredDataModule
 from pixelrnn.errors import DataError
 
 _TRAIN_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
@@ -56,7 +56,7 @@ class CIFAR10(StoredDataModule):
         seed: Seed = 0,
     ) -> None:
         super().__init__(
-            sources.CIFAR10,
+            registry.CIFAR10,
             root,
             in_memory=True,
             levels=256,

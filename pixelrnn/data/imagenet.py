@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import Field
 
 from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data import npz_zip, png_tar, sources
+from pixelrnn.data import npz_zip, png_tar, registry
 from pixelrnn.data.base import SPLITS, Split
-from pixelrnn.data.fetch import raw_file
-from pixelrnn.data.sources import RawFile
-from pixelrnn.data.store import Builder
-from pixelrnn.data.stored import StoredDataModule
+from pixelrnn.data.converted import Builder
+from pixelrnn.data.download import raw_file
+from pixelrnn.data.published import StoredDataModule
+from pixelrnn.data.registry import RawFile
 from pixelrnn.errors import DataError
 
 Version = Literal["imagenet32_oord", "imagenet64_oord", "imagenet32_box", "imagenet64_box"]
@@ -60,7 +60,7 @@ class DownsampledImageNet(StoredDataModule):
         seed: Seed = 0,
     ) -> None:
         super().__init__(
-            sources.SOURCES[version],
+            registry.SOURCES[version],
             root,
             in_memory=in_memory,
             levels=256,

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data import sources
+from pixelrnn.data import registry
 from pixelrnn.data.base import SPLITS, Split
-from pixelrnn.data.dataset import RandomDraws, draw
-from pixelrnn.data.fetch import raw_file
-from pixelrnn.data.store import Builder
-from pixelrnn.data.stored import StoredDataModule
+from pixelrnn.data.batches import RandomDraws, draw
+from pixelrnn.data.converted import Builder
+from pixelrnn.data.download import raw_file
+from pixelrnn.data.published import StoredDataModule
 from pixelrnn.errors import DataError
 
 Binarize = Literal["static", "dynamic", "threshold", "none"]
@@ -59,7 +59,7 @@ class MNIST(StoredDataModule):
         seed: Seed = 0,
     ) -> None:
         super().__init__(
-            sources.MNIST_STATIC if binarize == "static" else sources.MNIST_GREY,
+            registry.MNIST_STATIC if binarize == "static" else registry.MNIST_GREY,
             root,
             in_memory=True,
             levels=256 if binarize == "none" else 2,

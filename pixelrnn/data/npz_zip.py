@@ -19,8 +19,8 @@ from typing import IO
 
 import numpy as np
 
-from pixelrnn.data.fetch import progress
-from pixelrnn.data.store import PartWriter
+from pixelrnn.data.converted import PartWriter
+from pixelrnn.data.download import progress
 from pixelrnn.errors import DataError
 
 _BLOCK = 4096  # images

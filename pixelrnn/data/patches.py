@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Positive, Seed, Workers, checked
 from pixelrnn.data.base import PixelDataModule, Split
-from pixelrnn.data.dataset import RandomCrops
+from pixelrnn.data.batches import RandomCrops
 
 _TILE = 64
 

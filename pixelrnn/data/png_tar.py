@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from pixelrnn.data.fetch import progress
-from pixelrnn.data.store import PartWriter
+from pixelrnn.data.converted import PartWriter
+from pixelrnn.data.download import progress
 from pixelrnn.errors import DataError
 
 _BLOCK = 1024  # images

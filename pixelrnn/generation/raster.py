@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pixelrnn.generation import reference, threads
 from pixelrnn.generation.sources import Position, Source
-from pixelrnn.layers.run import Run
+from pixelrnn.layers.apply import Run
 from pixelrnn.layers.stepping import Step
 from pixelrnn.ops import masks
 
@@ -31,7 +31,7 @@ class Network(reference.Network, Protocol):
     """Number of colours that see each other in order; 1 if they do not see each other."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """The parameters of the distributions, written once over `run` (see `layers.run`)."""
+        """The parameters of the distributions, written once over `run` (see `layers.apply`)."""
         ...
 
     def scale(self, symbols: Tensor) -> Tensor:

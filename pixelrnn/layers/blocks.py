@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from pixelrnn.layers.apply import Run
 from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.layers.run import Run
 
 
 class LSTMBlock(nn.Module):

@@ -13,7 +13,7 @@ from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step, views
 from pixelrnn.ops import masks, skew
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
-from pixelrnn.ops.conv_lstm.position import advance_of
+from pixelrnn.ops.conv_lstm.single_position import advance_of
 from pixelrnn.ops.few_rows import product
 
 

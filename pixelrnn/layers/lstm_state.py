@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.ops.conv_lstm.position import Advance, advance_of
+from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
 
 
 class LSTMState(nn.Module):

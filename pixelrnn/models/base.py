@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pixelrnn.generation.chunks import BATCH_SIZE, chunks, draws
 from pixelrnn.generation.reference import OnRow
 from pixelrnn.generation.sources import Completion, Generators
-from pixelrnn.layers.run import Run, whole
+from pixelrnn.layers.apply import Run, whole
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.likelihood.choice import for_levels
 
@@ -57,7 +57,7 @@ class PixelModel(nn.Module, ABC):
 
         Args:
             pixels: (..., C), scaled to [-1, 1].
-            run: applies a layer (see `layers.run`).
+            run: applies a layer (see `layers.apply`).
 
         Returns:
             (..., C * P); for colour k they may depend on sub-pixels before k only.

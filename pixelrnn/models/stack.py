@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from pixelrnn.layers.apply import Run
 from pixelrnn.layers.head import Head, default_width
 from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.layers.run import Run
 from pixelrnn.layers.stem import Stem
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.base import PixelModel

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import native
+from pixelrnn.native import compiler
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def product(weight: Tensor) -> Product:
 def _builds() -> bool:
     """Whether there is a compiler; if not, one line in the log."""
     try:
-        native.library(SOURCE)
+        compiler.library(SOURCE)
     except CompilerError as error:
         log.warning("products of few rows run by torch, up to twice as slow (%s)", error)
         return False
@@ -118,7 +118,7 @@ class NativeProduct(Product):
     """
 
     def __init__(self, weight: Tensor) -> None:
-        self.run = native.library(SOURCE).add_product
+        self.run = compiler.library(SOURCE).add_product
         self.run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
         self.inputs, self.outputs = weight.shape
         panels = -(-self.outputs // PANEL)

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from pixelrnn import files
+from pixelrnn import atomic
 from pixelrnn.results.tables import Table
 
 mpl.use("Agg")
@@ -88,5 +88,5 @@ def learning_curve(run: Path, metric: str) -> list[tuple[int, float]]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with files.replacing(path, "wb") as file:
+    with atomic.replacing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=110)

@@ -13,7 +13,7 @@ import yaml
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import collect
 from pixelrnn.results.collect import Run
-from pixelrnn.runs import schema
+from pixelrnn.runs import check
 
 Scale = Literal["paper", "small"]
 
@@ -104,7 +104,7 @@ def describe(name: str) -> dict[str, Any]:
         ConfigError: no such table.
     """
     if name not in names():
-        raise ConfigError(f"{name}: no such table; {schema.nearest(name, names())}")
+        raise ConfigError(f"{name}: no such table; {check.nearest(name, names())}")
     return yaml.safe_load((folder() / f"{name}.yaml").read_text(encoding="utf-8"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pixelrnn import files
+from pixelrnn import atomic
 from pixelrnn.errors import RunError
 
 _PACKAGES = ("pixelrnn", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "wandb")
@@ -24,15 +24,15 @@ def start(run: Path, config: dict[str, Any]) -> None:
         run: run folder, made if needed.
         config: resolved plain configuration.
     """
-    with files.replacing(run / "config.yaml") as file:
+    with atomic.replacing(run / "config.yaml") as file:
         yaml.safe_dump(config, file, sort_keys=False)
-    with files.replacing(run / "environment.json") as file:
+    with atomic.replacing(run / "environment.json") as file:
         json.dump(environment(), file, indent=2)
 
 
 def finish(run: Path, results: dict[str, Any]) -> None:
     """Write results.json: its presence says that the run is finished."""
-    with files.replacing(run / "results.json") as file:
+    with atomic.replacing(run / "results.json") as file:
         json.dump(results, file, indent=2)
     (run / "failed.json").unlink(missing_ok=True)
 
@@ -40,7 +40,7 @@ def finish(run: Path, results: dict[str, Any]) -> None:
 def fail(run: Path, error: Exception) -> None:
     """Write failed.json: why the last try of a run ended early."""
     text = " ".join(str(error).split()) or type(error).__name__
-    with files.replacing(run / "failed.json") as file:
+    with atomic.replacing(run / "failed.json") as file:
         json.dump({"type": type(error).__name__, "message": text}, file)
         file.write("\n")
 

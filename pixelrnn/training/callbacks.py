@@ -10,9 +10,8 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pixelrnn import files
+from pixelrnn import atomic, pictures
 from pixelrnn.arguments import Positive, Seed, checked
-from pixelrnn.generation import pictures
 
 
 class SampleGrid(Callback):
@@ -45,7 +44,7 @@ class SampleGrid(Callback):
         model = pl_module.model
         generator = torch.Generator().manual_seed(self.seed)
         picture = pictures.grid(model.sample(self.n, generator=generator), model.levels)
-        with files.replacing(self.folder / f"epoch-{epoch:04d}.png", "wb") as file:
+        with atomic.replacing(self.folder / f"epoch-{epoch:04d}.png", "wb") as file:
             picture.save(file, format="png")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
-from pixelrnn import files
+from pixelrnn import atomic
 from pixelrnn.errors import RunError
 
 
@@ -32,9 +32,9 @@ class AtomicCheckpointIO(CheckpointIO):
         digests = [hashlib.sha256(content).hexdigest()]
         if path.is_file():
             digests.append(_sha256(path))
-        with files.replacing(_digest_file(path)) as file:
+        with atomic.replacing(_digest_file(path)) as file:
             json.dump(digests, file)
-        with files.replacing(path, "wb") as file:
+        with atomic.replacing(path, "wb") as file:
             file.write(content)
 
     def load_checkpoint(

@@ -8,7 +8,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 
-from pixelrnn import files
+from pixelrnn import atomic
 from pixelrnn.arguments import Positive, checked
 
 
@@ -61,7 +61,7 @@ class _ContinuingWriter(ExperimentWriter):
             reader = csv.DictReader(file)
             self.metrics_keys = list(reader.fieldnames or [])
             rows: list[dict[str, Any]] = [row for row in reader if int(row["step"] or 0) < step]
-        with files.replacing(Path(self.metrics_file_path)) as file:
+        with atomic.replacing(Path(self.metrics_file_path)) as file:
             writer = csv.DictWriter(file, fieldnames=self.metrics_keys)
             writer.writeheader()
             writer.writerows(rows)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 
-from pixelrnn.cli import compose, jobs, train
+from pixelrnn.cli import compose, train
 from pixelrnn.cli.main import main
+from pixelrnn.cli.multirun import jobs
 from pixelrnn.ops import masks
 from pixelrnn.results import collect, tables
 from tests.cli.commands import needed

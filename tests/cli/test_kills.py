@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn.cli import jobs
+from pixelrnn.cli.multirun import jobs
 from tests.cli.commands import TWELVE, kill, needed, results, spawn, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

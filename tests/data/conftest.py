@@ -18,4 +18,4 @@ def server(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("pixelrnn.data.fetch.TIMEOUT", 1.0)
+    monkeypatch.setattr("pixelrnn.data.download.TIMEOUT", 1.0)

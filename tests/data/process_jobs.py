@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from pixelrnn.data.store import digest
+from pixelrnn.data.converted import digest
 
 
 def prepare_together(module, barrier, answers, log):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from pixelrnn.data.sources import RawFile
+from pixelrnn.data.registry import RawFile
 
 
 def pixels(seed, count, *shape, levels=256):

@@ -4,7 +4,7 @@ import numpy as np
 import raw_formats as raw
 
 from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet
-from pixelrnn.data.sources import SOURCES
+from pixelrnn.data.registry import SOURCES
 
 TRAIN, TEST = 20, 10
 

@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from pixelrnn.data import Digits, Patches
 from pixelrnn.data.base import SPLITS, PixelDataModule
-from pixelrnn.data.order import Batch
 from pixelrnn.data.patches import split_of
+from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import DataError
 
 

@@ -6,7 +6,7 @@ import raw_formats as raw
 import stored_sets
 
 from pixelrnn.data import DownsampledImageNet
-from pixelrnn.data.sources import SOURCES
+from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import DataError
 
 

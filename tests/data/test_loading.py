@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning import Trainer
 
 from pixelrnn.data import CIFAR10, Digits
-from pixelrnn.data.dataset import Images, RandomDraws
-from pixelrnn.data.order import Batch
+from pixelrnn.data.batches import Images, RandomDraws
+from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.models import PixelCNN
 from pixelrnn.training.module import PixelModule

@@ -14,7 +14,7 @@ import pytest
 import stored_sets
 from filelock import FileLock
 
-from pixelrnn.data import files, store
+from pixelrnn.data import converted, disk
 from pixelrnn.errors import DataError
 
 
@@ -52,7 +52,7 @@ def test_eight_processes_at_once_build_once_and_read_the_same(fresh, server, tmp
     found = [answers.get(timeout=300) for _ in jobs]
     for job in jobs:
         job.join()
-    assert found == [{part: store.digest(images[part]) for part in images}] * 8
+    assert found == [{part: converted.digest(images[part]) for part in images}] * 8
     assert log.read_text() == "built\n"
     assert len(server.requests) == 1
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
@@ -158,13 +158,13 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     (tmp_path / folder / "x").mkdir(parents=True)
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(tmp_path / old, (two_days_ago, two_days_ago))
-    files.sweep(tmp_path)
+    disk.sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {alive, far}
 
 
 def test_a_broken_lock_costs_time_and_not_data(tmp_path, monkeypatch):
     """On file systems whose lock does nothing, two conversions at once leave whole data."""
-    monkeypatch.setattr(store.FileLock, "acquire", lambda self, **settings: None)
+    monkeypatch.setattr(converted.FileLock, "acquire", lambda self, **settings: None)
     module, images = stored_sets.imagenet(tmp_path, count=300)
     both = threading.Barrier(2)
     build, errors = module.build, []
@@ -196,7 +196,7 @@ def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch, capl
     def refuse(self, **settings):
         raise NotImplementedError("FileSystem does not appear to support flock")
 
-    monkeypatch.setattr(store.FileLock, "acquire", refuse)
+    monkeypatch.setattr(converted.FileLock, "acquire", refuse)
     module, images = stored_sets.cifar10(tmp_path)
     module.prepare_data()
     assert "has no locks" in caplog.text
@@ -211,7 +211,7 @@ def test_who_waits_finds_it_done(tmp_path):
         other.build = None  # must not be called
         thread.start()
         time.sleep(0.2)
-        builder = store.Builder(module.store)
+        builder = converted.Builder(module.store)
         module.build(builder)
         builder.finish()
     thread.join()
@@ -221,7 +221,7 @@ def test_who_waits_finds_it_done(tmp_path):
 def test_a_conversion_that_fails_leaves_the_old_parts(tmp_path, monkeypatch):
     module, images = stored_sets.cifar10(tmp_path)
     module.prepare_data()
-    monkeypatch.setattr(store.PartWriter, "check_count", _raise)
+    monkeypatch.setattr(converted.PartWriter, "check_count", _raise)
     with pytest.raises(DataError, match="no"):
         module.store.prepare(module.build, again=True)
     assert not module.store.ready()

@@ -5,7 +5,8 @@ import torch
 
 from pixelrnn.errors import CompilerError
 from pixelrnn.generation import threads
-from pixelrnn.ops import few_rows, native
+from pixelrnn.native import compiler
+from pixelrnn.ops import few_rows
 from pixelrnn.ops.few_rows import NativeProduct, PlainProduct
 
 
@@ -14,7 +15,7 @@ def _choices_are_forgotten():
     few_rows._builds.cache_clear()
     yield
     few_rows._builds.cache_clear()
-    native.library.cache_clear()
+    compiler.library.cache_clear()
 
 
 def close(got, x, weight, start):
@@ -108,7 +109,7 @@ def test_without_a_compiler_one_line(monkeypatch, caplog):
     def none(_):
         raise CompilerError("no C++ compiler: install g++, or set CXX")
 
-    monkeypatch.setattr(native, "library", none)
+    monkeypatch.setattr(compiler, "library", none)
     monkeypatch.setattr(none, "cache_clear", lambda: None, raising=False)
     for _ in range(3):
         assert isinstance(few_rows.product(torch.zeros(2, 3)), PlainProduct)

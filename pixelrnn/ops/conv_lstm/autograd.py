@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import plan as plans
-from pixelrnn.ops.conv_lstm import steps
+from pixelrnn.ops.conv_lstm import active_places as plans
+from pixelrnn.ops.conv_lstm import loops as plain_loops
+from pixelrnn.ops.conv_lstm.active_places import Plan
 from pixelrnn.ops.conv_lstm.cell import Compile
-from pixelrnn.ops.conv_lstm.plan import Plan
-from pixelrnn.ops.conv_lstm.steps import Loops
+from pixelrnn.ops.conv_lstm.loops import Loops
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
@@ -38,7 +38,7 @@ def conv_lstm(
     held: Tensor | None,  # (T, L) bool, on the CPU
     compile: Compile = "auto",
     overwrite: bool = False,
-    choose_loops: Callable[[Compile, str, torch.dtype], Loops] = steps.choose,
+    choose_loops: Callable[[Compile, str, torch.dtype], Loops] = plain_loops.choose,
 ) -> Tensor:  # (D, T, L, B, F)
     """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32.
 
@@ -102,8 +102,8 @@ class _ConvLSTM(torch.autograd.Function):
                 *(grad_output, weight, activations, grad_gates, separate, states),
                 *(pad_before, plan),
             )
-            grad_weight = steps.weight_gradient(hidden, grad_gates, weight.shape[1], plan)
-            grad_hidden = steps.initial_hidden_gradient(
+            grad_weight = plain_loops.weight_gradient(hidden, grad_gates, weight.shape[1], plan)
+            grad_hidden = plain_loops.initial_hidden_gradient(
                 grad_output, grad_gates, weight, pad_before, plan
             )
         hidden_dtype, cell_dtype = ctx.initial_dtypes

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import autograd, capture, loop, reference
+from pixelrnn.ops.conv_lstm import autograd, cuda_graph, native_loops, reference
 from pixelrnn.ops.conv_lstm.cell import Compile
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,15 @@ RUNGS: dict[str, Rung] = {
     "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-2]), lambda *_: None),
     "autograd": Rung(autograd.conv_lstm, autograd.supports),
     "native": Rung(
-        partial(autograd.conv_lstm, choose_loops=loop.choose), loop.supports, loop.slower, "cpu"
+        partial(autograd.conv_lstm, choose_loops=native_loops.choose),
+        native_loops.supports,
+        native_loops.slower,
+        "cpu",
     ),
     "cuda_graph": Rung(
-        partial(autograd.conv_lstm, choose_loops=capture.choose), autograd.supports, device="cuda"
+        partial(autograd.conv_lstm, choose_loops=cuda_graph.choose),
+        autograd.supports,
+        device="cuda",
     ),
 }
 """Name -> rung, slowest first; `auto` takes the last that supports the input."""

@@ -1,4 +1,4 @@
-// What both passes of loop.cpp stand on: vectors of features, the lines and where their numbers lie,
+// What both passes of native_loops.cpp stand on: vectors of features, the lines and where their numbers lie,
 // how images are shared among threads, weights laid out for products in registers.
 //
 // Axes: D directions, T lines, L places, B batch, F features, K taps; N active places of all lines.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import native
+from pixelrnn.native import compiler
 
 SOURCE = Path(__file__).with_name("cell.cpp")
 NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
@@ -49,7 +49,7 @@ def bound_forward(*tensors: Tensor) -> Callable[[], None]:
 def _function(name: str, dtype: torch.dtype) -> Callable[..., None]:
     if dtype not in NAMES:
         raise CompilerError(f"the native cell has no version for {dtype}")
-    return getattr(native.library(SOURCE), f"{name}_{NAMES[dtype]}")
+    return getattr(compiler.library(SOURCE), f"{name}_{NAMES[dtype]}")
 
 
 _Size, _Strides, _Pointers = ctypes.c_int64 * 4, ctypes.c_int64 * 16, ctypes.c_void_p * 8

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import native, skew
-from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loop, reference
-from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.native import compiler
+from pixelrnn.ops import skew
+from pixelrnn.ops.conv_lstm import active_places as plans
+from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, native_loops, reference
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 
 TAPS = [(1, 0), (2, 1), (2, 0), (3, 1)]
@@ -70,10 +71,10 @@ def overwriting(gates, *rest, **options):
 RUNGS = {
     "plain cell": partial(autograd.conv_lstm, compile="none"),
     "native cell": partial(autograd.conv_lstm, compile="native"),
-    "native loop": partial(autograd.conv_lstm, choose_loops=loop.choose),
+    "native loop": partial(autograd.conv_lstm, choose_loops=native_loops.choose),
     "plain cell, overwriting": partial(overwriting, compile="none"),
     "native cell, overwriting": partial(overwriting, compile="native"),
-    "native loop, overwriting": partial(overwriting, choose_loops=loop.choose),
+    "native loop, overwriting": partial(overwriting, choose_loops=native_loops.choose),
 }
 
 
@@ -219,7 +220,7 @@ def test_auto_says_what_it_takes_and_why(caplog):
     broken = torch.tensor([[True, False, True], [False, True, False]])
     inputs, _ = draw(1, 2, 3, 1, 2, 1)
     conv_lstm(*inputs, pad_before=0, held=broken)
-    wide, _ = draw(1, 2, 2, 1, loop.WORTH + 1, 1)
+    wide, _ = draw(1, 2, 2, 1, native_loops.WORTH + 1, 1)
     conv_lstm(*wide, pad_before=0)
     conv_lstm(*wide, pad_before=0, kernel=Kernel("native"))
     assert caplog.messages[0] == "conv_lstm kernel: native"
@@ -239,7 +240,7 @@ def test_without_a_compiler_auto_takes_the_next_rung(monkeypatch):
     def none(_):
         raise CompilerError("no C++ compiler: install g++, or set CXX")
 
-    monkeypatch.setattr(native, "library", none)
+    monkeypatch.setattr(compiler, "library", none)
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
     assert dispatch._choose(Kernel(), inputs[0], None) is dispatch.RUNGS["autograd"]
     with pytest.raises(ValueError, match="no C"):
@@ -257,10 +258,12 @@ def test_native_loop_gives_the_same_bits_on_any_number_of_threads(threads):
     results = []
     for number in (1, threads):
         torch.set_num_threads(number)
-        states, activations, cells = loop.forward(gates, weight, hidden, cell, 1, plan, True, None)
+        states, activations, cells = native_loops.forward(
+            gates, weight, hidden, cell, 1, plan, True, None
+        )
         grads = torch.empty_like(activations)
         saved = weight, activations, grads, None, cells
-        grad_cell = loop.backward(upstream, *saved, 1, plan)
+        grad_cell = native_loops.backward(upstream, *saved, 1, plan)
         results.append([states, activations, cells, grads, grad_cell])
     torch.set_num_threads(before)
     assert all(map(torch.equal, *results))

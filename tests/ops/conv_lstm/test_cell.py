@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import native
+from pixelrnn.native import compiler
 from pixelrnn.ops.conv_lstm import cell
 
 PLAIN = cell.Cell("none", cell.forward, cell.backward)
@@ -16,7 +16,7 @@ def _choices_are_forgotten():
     cell.choose.cache_clear()
     yield
     cell.choose.cache_clear()
-    native.library.cache_clear()
+    compiler.library.cache_clear()
 
 
 def both_passes(chosen, dtype, spread=3.0, features=19):
@@ -65,8 +65,8 @@ def _no_compiler():
 
 
 def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
-    native.library.cache_clear()
-    monkeypatch.setattr(native, "_compiler", _no_compiler)
+    compiler.library.cache_clear()
+    monkeypatch.setattr(compiler, "_compiler", _no_compiler)
     for _ in range(3):
         chosen = cell.choose("auto", "cpu", torch.float32)
     assert chosen.name == "none"
@@ -79,7 +79,7 @@ def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
 
 @pytest.mark.parametrize("command", ["false", "true"])
 def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
-    native.library.cache_clear()
+    compiler.library.cache_clear()
     monkeypatch.setenv("CXX", command)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cell.choose("auto", "cpu", torch.float32).name == "none"
@@ -89,7 +89,7 @@ def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
 def test_the_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for _ in range(2):
-        native.library.cache_clear()
+        compiler.library.cache_clear()
         cell.choose.cache_clear()
         cell.choose("native", "cpu", torch.float32)
     (built,) = (tmp_path / "pixelrnn").iterdir()

@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from pixelrnn.cli import compose, plans
+from pixelrnn.cli import compose
+from pixelrnn.cli.multirun import plans
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.runs.signature import signature as signature_of
 

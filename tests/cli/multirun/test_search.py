@@ -7,8 +7,9 @@ import pytest
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import plans, search, train
+from pixelrnn.cli import train
 from pixelrnn.cli.main import main
+from pixelrnn.cli.multirun import plans, search
 from tests.cli.commands import TINY, kill, results, spawn
 
 optuna = pytest.importorskip("optuna", reason="extra optuna missing")

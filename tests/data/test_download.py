@@ -14,8 +14,8 @@ import pytest
 import raw_formats as raw
 import stored_sets
 
-from pixelrnn.data import files
-from pixelrnn.data.sources import SOURCES
+from pixelrnn.data import disk
+from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import DataError
 
 
@@ -213,7 +213,7 @@ def _fails(number):
 def test_a_disc_that_fails_during_fetch_or_conversion(number, remote, monkeypatch, tmp_path):
     module, images = remote("good")
     with monkeypatch.context() as patch:
-        patch.setattr("pixelrnn.data.fetch._Guard.write", _fails(number))
+        patch.setattr("pixelrnn.data.download._Guard.write", _fails(number))
         with pytest.raises(DataError, match=os.strerror(number) + ";.*PIXELRNN_DATA"):
             module.prepare_data()
         assert _no_debris(tmp_path)
@@ -228,7 +228,7 @@ def test_a_disc_that_fails_during_fetch_or_conversion(number, remote, monkeypatc
 
 def test_too_little_space_is_said_before_the_work(remote, monkeypatch):
     module, _ = remote("good")
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
     with pytest.raises(DataError, match="bytes are needed, 0 are free; free some space or choose"):
         module.prepare_data()
 
@@ -237,7 +237,7 @@ def test_a_full_disc_for_real(tmp_path):
     """/dev/full says ENOSPC on every write."""
     with (
         pytest.raises(DataError, match="No space left"),
-        files.explained(tmp_path),
+        disk.explained(tmp_path),
         open("/dev/full", "wb", buffering=0) as full,
     ):
         full.write(b"x")

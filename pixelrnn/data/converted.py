@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock
 
-from pixelrnn.data.files import explained, require_space, sweep
+from pixelrnn.atomic import replacing
+from pixelrnn.data.disk import explained, require_space, sweep
 from pixelrnn.errors import DataError
-from pixelrnn.files import replacing
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The step loops of `steps`, recorded once per shape and played back: a CUDA graph.
+"""The step loops of `loops.py`, recorded once per shape and played back: a CUDA graph.
 
 A line of the recurrence is a few small launches, and on a GPU launching takes longer than running
 them. A graph launches all lines at once. It reads and writes the memory that it was recorded with,
@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import steps
+from pixelrnn.ops.conv_lstm import loops as plain_loops
+from pixelrnn.ops.conv_lstm.active_places import Plan
 from pixelrnn.ops.conv_lstm.cell import Compile
-from pixelrnn.ops.conv_lstm.plan import Plan
-from pixelrnn.ops.conv_lstm.steps import Loops
+from pixelrnn.ops.conv_lstm.loops import Loops
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ Record = Callable[[Callable[[], Outputs]], tuple[Outputs, Callable[[], None]]]
 
 @lru_cache
 def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
-    """The loops of `steps` with this cell, as graphs."""
-    return captured(steps.choose(compile, device_type, dtype), record_on_cuda)
+    """The loops of `loops.py` with this cell, as graphs."""
+    return captured(plain_loops.choose(compile, device_type, dtype), record_on_cuda)
 
 
 def record_on_cuda(function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:

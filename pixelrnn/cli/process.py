@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from pixelrnn.models.base import PixelModel
-from pixelrnn.ops import memory
+from pixelrnn.native import memory
 
 SMALL = 1_000_000_000
 """Weights x images x pixels of a training step below which it takes one thread.

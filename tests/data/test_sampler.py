@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pixelrnn.data.order import BatchOrder
+from pixelrnn.data.sampler import BatchOrder
 
 
 def indices(order, epoch=0):

@@ -1,4 +1,4 @@
-"""The step loops of `steps`, in one C++ call each (`loop.cpp`): for few features, on a CPU.
+"""The loops of `loops.py`, in one C++ call each (`native_loops.cpp`): for few features, on a CPU.
 
 Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps;
 `N`: active places of all lines (`plan`).
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompilerError
-from pixelrnn.ops import native
-from pixelrnn.ops.conv_lstm import native_cell, steps
-from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.native import compiler
+from pixelrnn.ops.conv_lstm import active_places as plans
+from pixelrnn.ops.conv_lstm import loops, native_cell
+from pixelrnn.ops.conv_lstm.active_places import Plan
 from pixelrnn.ops.conv_lstm.cell import Compile, state_dtype
-from pixelrnn.ops.conv_lstm.plan import Plan
-from pixelrnn.ops.conv_lstm.steps import Loops
+from pixelrnn.ops.conv_lstm.loops import Loops
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
@@ -36,7 +36,7 @@ def supports(input_to_state: Tensor, held: Tensor | None, compile: Compile) -> s
     if compile not in ("auto", "native"):
         return f"kernel.compile={compile} asks for another cell"
     try:
-        native.library(SOURCE)
+        compiler.library(SOURCE)
     except CompilerError as error:
         return str(error)
     return plans.problem(held)
@@ -58,10 +58,10 @@ def forward(
     keep: bool,
     room: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See `steps.forward`."""
+    """See `loops.forward`."""
     directions, _, _, batch, width = gates.shape
     exact = state_dtype(gates.dtype)
-    hidden = steps.hidden_with_borders(gates, initial_hidden, weight.shape[1], pad_before, plan)
+    hidden = loops.hidden_with_borders(gates, initial_hidden, weight.shape[1], pad_before, plan)
     stored, places = (sum(plan.sizes), plan.states) if keep else (0, 0)
     activations = gates.new_empty(directions, stored, batch, width) if room is None else room
     states = gates.new_empty(directions, places, batch, width // 4, dtype=exact)
@@ -82,7 +82,7 @@ def backward(
     pad_before: int,
     plan: Plan,
 ) -> Tensor:
-    """See `steps.backward`."""
+    """See `loops.backward`."""
     directions, _, places, batch, features = grad_output.shape
     grad_cell = states.new_zeros(directions, places, batch, features)
     weight = weight.contiguous()
@@ -106,7 +106,7 @@ _Problem, _Pointers = ctypes.c_int64 * 16, ctypes.c_void_p * 7
 def _problem(
     gates: Tensor | None, grad_output: Tensor | None, weight: Tensor, pad_before: int, plan: Plan
 ) -> ctypes.Array:
-    """The fields of struct Problem in `loop.cpp`."""
+    """The fields of struct Problem in `native_loops.cpp`."""
     directions, taps, features, _ = weight.shape
     batch = next(tensor.shape[3] for tensor in (gates, grad_output) if tensor is not None)
     return _Problem(
@@ -119,6 +119,6 @@ def _problem(
 
 
 def _call(name: str, problem: ctypes.Array, plan: Plan, *tensors: Tensor | None) -> None:
-    run = getattr(native.library(SOURCE), f"{name}_{native_cell.NAMES[tensors[0].dtype]}")
+    run = getattr(compiler.library(SOURCE), f"{name}_{native_cell.NAMES[tensors[0].dtype]}")
     pointers = _Pointers(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
     run(problem, ctypes.c_void_p(plan.table.data_ptr()), pointers)

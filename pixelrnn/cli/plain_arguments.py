@@ -11,7 +11,7 @@ import yaml
 
 from pixelrnn import arguments
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs import schema
+from pixelrnn.runs import check
 
 
 def call(verb: Callable[..., Any], argv: list[str], first: str | None = None) -> Any:
@@ -31,7 +31,7 @@ def call(verb: Callable[..., Any], argv: list[str], first: str | None = None) ->
     given = {"paths.runs": os.environ.get("PIXELRNN_RUNS", "runs")}
     given |= dict(_word(word, verb, first) for word in argv)
     paths = {"runs": str(given.pop("paths.runs"))}
-    schema.check_arguments(verb, given, "")
+    check.check_arguments(verb, given, "")
     missing = [name for name, default in _parameters(verb).items() if default is ...]
     for name in missing:
         if name not in given:

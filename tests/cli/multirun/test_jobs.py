@@ -11,8 +11,9 @@ from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import compose, jobs, plans
+from pixelrnn.cli import compose
 from pixelrnn.cli.main import main
+from pixelrnn.cli.multirun import jobs, plans
 from pixelrnn.runs import record
 from tests.cli.commands import TINY, needed, results, spawn
 

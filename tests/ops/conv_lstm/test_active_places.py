@@ -1,7 +1,7 @@
 import torch
 
 from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.ops.conv_lstm import active_places as plans
 
 
 def test_nothing_held():

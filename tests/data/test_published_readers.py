@@ -9,9 +9,9 @@ import stored_sets
 from stored_sets import MAKERS
 
 from pixelrnn.data.cifar10 import read_archive
+from pixelrnn.data.converted import Store
 from pixelrnn.data.mnist import read_amat, read_idx
 from pixelrnn.data.png_tar import convert as convert_tar
-from pixelrnn.data.store import Store
 from pixelrnn.errors import DataError
 
 EVERY = pytest.mark.parametrize("name", MAKERS)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pixelrnn import files
+from pixelrnn import atomic
 from pixelrnn.errors import DataError
 
 _UNFINISHED = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp")
@@ -28,7 +28,7 @@ def sweep(folder: Path, name: str = "*") -> None:
         if match is None:
             continue
         with contextlib.suppress(OSError):
-            if match["host"] == files.host():
+            if match["host"] == atomic.host():
                 abandoned = not _alive(int(match["pid"]))
             else:
                 abandoned = time.time() - path.stat().st_mtime > _FOREIGN_AGE

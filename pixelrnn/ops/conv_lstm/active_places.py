@@ -78,7 +78,7 @@ class Plan:
 
     @cached_property
     def table(self) -> Tensor:
-        """`lines` as `loop.cpp` takes them: int64, (T, 7)."""
+        """`lines` as `native_loops.cpp` takes them: int64, (T, 7)."""
         return torch.tensor(self.lines, dtype=torch.int64).view(-1, len(Line._fields))
 
     @cached_property

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pixelrnn.data.order import Batch
+from pixelrnn.data.sampler import Batch
 
 
 class Images(Dataset[Tensor]):

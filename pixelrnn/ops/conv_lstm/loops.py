@@ -11,10 +11,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pixelrnn.ops.conv_lstm import active_places as plans
 from pixelrnn.ops.conv_lstm import cell as cells
-from pixelrnn.ops.conv_lstm import plan as plans
+from pixelrnn.ops.conv_lstm.active_places import Plan
 from pixelrnn.ops.conv_lstm.cell import Cell, Compile, state_dtype
-from pixelrnn.ops.conv_lstm.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import pooch
 from tqdm import tqdm
 
-from pixelrnn.data.files import explained, require_space, sweep
-from pixelrnn.data.sources import RawFile, Source
+from pixelrnn.atomic import sync_folder, unfinished_name
+from pixelrnn.data.disk import explained, require_space, sweep
+from pixelrnn.data.registry import RawFile, Source
 from pixelrnn.errors import DataError
-from pixelrnn.files import sync_folder, unfinished_name
 
 TIMEOUT = 30.0
 """Seconds in which a server has to answer, and then to send some more."""

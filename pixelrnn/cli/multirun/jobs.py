@@ -16,8 +16,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
-from pixelrnn import files
-from pixelrnn.cli import compose, plans, search
+from pixelrnn import atomic
+from pixelrnn.cli import compose
+from pixelrnn.cli.multirun import plans, search
 from pixelrnn.errors import PixelRNNError
 
 QUESTIONS = {"-h", "--help", "--hydra-help"}
@@ -129,5 +130,5 @@ def _say(text: str) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with files.replacing(path) as file:
+    with atomic.replacing(path) as file:
         json.dump(content, file)

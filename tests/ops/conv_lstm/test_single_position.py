@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pixelrnn.ops.conv_lstm import cell, position
+from pixelrnn.ops.conv_lstm import cell, single_position
 
 
 def buffers(dtype, batch, features):
@@ -15,7 +15,7 @@ def buffers(dtype, batch, features):
     return view(4 * features), view(features), view(features)
 
 
-@pytest.mark.parametrize("way", [position.plain, position.native])
+@pytest.mark.parametrize("way", [single_position.plain, single_position.native])
 @pytest.mark.parametrize("features", [0, 1, 19, 43])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)], ids=str
@@ -37,17 +37,17 @@ def test_equation_3(way, dtype, tolerance, features):
 def test_every_dtype_has_a_way(dtype):
     gates, state, hidden = buffers(dtype, 2, 3)
     expected = [tensor.clone() for tensor in (gates, state, hidden)]
-    position.plain(*expected)()
-    position.advance_of(gates, state, hidden)()
+    single_position.plain(*expected)()
+    single_position.advance_of(gates, state, hidden)()
     tolerance = 2**-7 if dtype == torch.bfloat16 else 1e-6
     torch.testing.assert_close(hidden, expected[2], rtol=tolerance, atol=tolerance)
 
 
 def test_without_a_compiler_torch_does_it(monkeypatch):
     unfused = cell.Cell("none", cell.forward, cell.backward)
-    monkeypatch.setattr(position, "choose", lambda *_: unfused)
-    monkeypatch.setattr(position.native_cell, "bound_forward", pytest.fail)
+    monkeypatch.setattr(single_position, "choose", lambda *_: unfused)
+    monkeypatch.setattr(single_position.native_cell, "bound_forward", pytest.fail)
     gates, state, hidden = buffers(torch.float32, 2, 3)
     expected = [tensor.clone() for tensor in (gates, state, hidden)]
-    position.plain(*expected)()
-    assert torch.equal(position.advance_of(gates, state, hidden)(), expected[2])
+    single_position.plain(*expected)()
+    assert torch.equal(single_position.advance_of(gates, state, hidden)(), expected[2])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm import autograd, capture, reference, steps
+from pixelrnn.ops.conv_lstm import autograd, cuda_graph, loops, reference
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 from tests.ops.conv_lstm.test_autograd import (
     HELD,
@@ -31,14 +31,14 @@ class Recorder:
         def replay():
             self.played += 1
             for mine, new in zip(outputs, function(), strict=True):
-                capture._flat(mine).copy_(capture._flat(new))
+                cuda_graph._flat(mine).copy_(cuda_graph._flat(new))
 
         return outputs, replay
 
 
 def rung(record, compile="none"):
-    loops = capture.captured(steps.choose(compile, "cpu", torch.float64), record)
-    return partial(autograd.conv_lstm, choose_loops=lambda *_: loops)
+    captured = cuda_graph.captured(loops.choose(compile, "cpu", torch.float64), record)
+    return partial(autograd.conv_lstm, choose_loops=lambda *_: captured)
 
 
 @pytest.mark.parametrize("held", HELD)

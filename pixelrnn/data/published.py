@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from pixelrnn.data.base import PixelDataModule, Split
-from pixelrnn.data.sources import Source
-from pixelrnn.data.store import Builder, Store
+from pixelrnn.data.converted import Builder, Store
+from pixelrnn.data.registry import Source
 
 
 class StoredDataModule(PixelDataModule):
     """Base of the published sets. A subclass writes `build`, which converts the raw files.
 
     Args:
-        source: the entry of `data.sources`.
+        source: the entry of `data.registry`.
         root: folder of all data.
         in_memory: read the arrays whole, and check their checksums; else map them.
         levels: see `PixelDataModule`, as all that follow.

@@ -1,0 +1,1 @@
+"""The machine below Python: its C++ compiler and its memory allocator."""
