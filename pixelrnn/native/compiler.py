@@ -1,11 +1,13 @@
-"""Builds a C++ file with the machine's own compiler, once.
+"""Builds C++ files with the machine's own compiler and loads them, each once per process.
 
-A library is kept in the user's cache under a name made from source, flags and what the compiler
-makes of this CPU, so that machines that share a home directory do not share machine code.
+A library is kept in the user's cache under a name made from its source, the flags and what the
+compiler makes of this CPU, so that machines that share a home directory do not share machine code.
+A failure is kept as well: a compiler that cannot build a file is not started again for it.
 """
 
 import ctypes
 import hashlib
+import logging
 import os
 import shlex
 import shutil
@@ -13,37 +15,87 @@ import subprocess
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pixelrnn.errors import CompilerError
 
-FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"]
-FLAGS += ["-fPIC", "-fopenmp"]
+log = logging.getLogger(__name__)
+
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+THREADS, NO_THREADS = "-fopenmp", "-fopenmp-simd"
+"""With the second, `omp simd` still vectorises, and `omp parallel` does nothing."""
+
+
+class _Toolchain(NamedTuple):
+    """What builds every library of this process."""
+
+    command: list[str]
+    flags: list[str]
+    macros: bytes  # what the compiler predefines: they tell CPUs apart
+
+
+def library(source: Path) -> ctypes.CDLL:
+    """Return the library of a C++ file, which may include headers (`.hpp`) of its folder.
+
+    Raises:
+        CompilerError: There is no compiler, or it failed, now or when it was first asked.
+    """
+    found = _outcome(source)
+    if isinstance(found, str):
+        raise CompilerError(found)
+    return found
+
+
+def available(source: Path, otherwise: str) -> bool:
+    """Tell whether `library` has this file; if not, one line in the log says why.
+
+    Args:
+        source: A C++ file.
+        otherwise: What happens without it, for the log.
+    """
+    found = _outcome(source)
+    if isinstance(found, str):
+        _warn_once(f"{otherwise} ({found})")
+        return False
+    return True
 
 
 @lru_cache
-def library(source: Path) -> ctypes.CDLL:
-    """The library of a C++ file, which may include headers (`.hpp`) of its folder.
-
-    Raises:
-        CompilerError: no compiler, or it failed.
-    """
-    compiler = _compiler()
+def _outcome(source: Path) -> ctypes.CDLL | str:
+    """Return the library, or the reason why there is none."""
     try:
-        macros = _output([*compiler, *FLAGS, "-x", "c++", "-dM", "-E", os.devnull])
+        toolchain = _toolchain()
         headers = sorted(source.parent.glob("*.hpp"))
         texts = [path.read_bytes() for path in (source, *headers)]
-        key = hashlib.sha256(b"".join([*texts, macros, shlex.join(FLAGS).encode()]))
+        flags = shlex.join(toolchain.flags).encode()
+        key = hashlib.sha256(b"".join([*texts, toolchain.macros, flags]))
         name = f"{source.stem}-{key.hexdigest()[:16]}.so"
-        return ctypes.CDLL(str(_built(compiler, source, name)), mode=os.RTLD_NOW)
+        return ctypes.CDLL(str(_built(toolchain, source, name)), mode=os.RTLD_NOW)
+    except CompilerError as error:
+        return str(error)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        raise CompilerError(f"{compiler[0]} failed: {said[0] if said else error}") from error
+        return f"{error.cmd[0]} failed: {said[0] if said else f'exit status {error.returncode}'}"
     except OSError as error:
-        raise CompilerError(f"building the native {source.stem} failed: {error}") from error
+        return f"building the native {source.stem} failed: {error}"
+
+
+@lru_cache
+def _toolchain() -> _Toolchain:
+    """Return the compiler and the flags that it takes; without OpenMP, one line in the log."""
+    command = _compiler()
+    flags = [*FLAGS, THREADS]
+    try:
+        return _Toolchain(command, flags, _macros(command, flags))
+    except subprocess.CalledProcessError:
+        flags = [*FLAGS, NO_THREADS]
+        toolchain = _Toolchain(command, flags, _macros(command, flags))
+    log.warning("%s does not take %s: native code runs on one thread", command[0], THREADS)
+    return toolchain
 
 
 def _compiler() -> list[str]:
-    """The command of $CXX, or the first C++ compiler found."""
+    """Return the command of $CXX, or the first C++ compiler found."""
     for command in (os.environ.get("CXX", ""), "c++", "g++", "clang++"):
         words = shlex.split(command)
         if words and shutil.which(words[0]):
@@ -51,16 +103,21 @@ def _compiler() -> list[str]:
     raise CompilerError("no C++ compiler: install g++, or set CXX")
 
 
-def _built(compiler: list[str], source: Path, name: str) -> Path:
-    """Path of the library; built into a temporary folder and moved, so that no half one is seen."""
+def _macros(command: list[str], flags: list[str]) -> bytes:
+    return _output([*command, *flags, "-x", "c++", "-dM", "-E", os.devnull])
+
+
+def _built(toolchain: _Toolchain, source: Path, name: str) -> Path:
+    """Return the library's path; it is built aside and moved, so that no half one is seen."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn"
     target = cache / name
     if target.exists():
         return target
     cache.mkdir(parents=True, exist_ok=True)
+    compiler, flags, _ = toolchain
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         compiled, linked = Path(folder, "compiled.o"), Path(folder, name)
-        _output([*compiler, *FLAGS, "-c", str(source), "-o", str(compiled)])
+        _output([*compiler, *flags, "-c", str(source), "-o", str(compiled)])
         # Linked without -fopenmp: the symbols come from the OpenMP that torch has loaded. A second
         # one would bring threads of its own, which fight with torch's for the cores.
         _output([*compiler, "-shared", str(compiled), "-o", str(linked)])
@@ -70,3 +127,14 @@ def _built(compiler: list[str], source: Path, name: str) -> Path:
 
 def _output(command: list[str]) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+@lru_cache
+def _warn_once(text: str) -> None:
+    log.warning("%s", text)
+
+
+def forget() -> None:
+    """Forget what was built, what failed and what was said, as a new process would."""
+    for cache in (_outcome, _toolchain, _warn_once):
+        cache.cache_clear()

@@ -7,19 +7,14 @@ Axes: `B` rows, `I` inputs, `O` outputs.
 """
 
 import ctypes
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pixelrnn.errors import CompilerError
 from pixelrnn.native import compiler
-
-log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 PANEL = 32  # as in few_rows.cpp
@@ -56,19 +51,9 @@ class Product(ABC):
 
 def product(weight: Tensor) -> Product:
     """The fastest there is for this weight: on a CPU in float32 our own, elsewhere torch's."""
-    ours = weight.device.type == "cpu" and weight.dtype == torch.float32 and _builds()
+    served = weight.device.type == "cpu" and weight.dtype == torch.float32
+    ours = served and compiler.available(SOURCE, "products of few rows are torch's, twice as slow")
     return NativeProduct(weight) if ours else PlainProduct(weight)
-
-
-@lru_cache
-def _builds() -> bool:
-    """Whether there is a compiler; if not, one line in the log."""
-    try:
-        compiler.library(SOURCE)
-    except CompilerError as error:
-        log.warning("products of few rows run by torch, up to twice as slow (%s)", error)
-        return False
-    return True
 
 
 class PlainProduct(Product):

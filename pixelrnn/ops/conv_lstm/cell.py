@@ -165,11 +165,15 @@ def _inductor(device_type: str, dtype: torch.dtype) -> Cell:
     )
     like = {"device": device_type, "dtype": dtype}
     state = {"device": device_type, "dtype": state_dtype(dtype)}
-    gates, hidden = torch.zeros(2, 1, 2, 2, 8, **like).unbind(), torch.zeros(1, 2, 2, 2, **like)
-    cells = [torch.zeros(1, 2, 2, 2, **state) for _ in range(2)]
+    gates, products = torch.zeros(2, 1, 2, 2, 8, **like).unbind()
+    hidden, grad_output, grad_hidden = torch.zeros(3, 1, 2, 2, 2, **like).unbind()
+    before, after, grad_cell = torch.zeros(3, 1, 2, 2, 2, **state).unbind()
     try:
         with torch.no_grad():
-            compiled.forward(*gates, *cells, hidden)
+            compiled.forward(gates, products, before, after, hidden)
+            compiled.backward(
+                *(products, products, None, before, after, grad_output, grad_hidden, grad_cell)
+            )
     except Exception as error:  # whatever a compiler that is absent or broken makes of it
         reason = str(error).strip().splitlines()[0]
         raise CompilerError(f"torch.compile failed: {reason}") from error

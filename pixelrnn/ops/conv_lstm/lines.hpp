@@ -71,7 +71,8 @@ struct Problem {
 
     Index images() const {  // that a thread takes at a time
         const Index share = (B * D + threads - 1) / threads;
-        return std::min<Index>({B, (share + 7) / 8 * 8, 16});
+        // At least 1, as others divide by it: without images there are no parts, and no work.
+        return std::max<Index>(1, std::min<Index>({B, (share + 7) / 8 * 8, 16}));
     }
     bool parallel() const { return threads > 1 && D * N * B * F > 4096; }
     Index vectors() const { return (F + lanes - 1) / lanes; }

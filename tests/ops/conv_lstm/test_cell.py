@@ -16,15 +16,15 @@ def _choices_are_forgotten():
     cell.choose.cache_clear()
     yield
     cell.choose.cache_clear()
-    compiler.library.cache_clear()
+    compiler.forget()
 
 
-def both_passes(chosen, dtype, spread=3.0, features=19):
+def both_passes(chosen, dtype, spread=3.0, features=19, batch=3):
     state = cell.state_dtype(dtype)
     draw = torch.Generator().manual_seed(0)
 
     def line(width, dtype):
-        wide = torch.randn(2, 7, 3, width, generator=draw, dtype=torch.float64) * spread
+        wide = torch.randn(2, 7, batch, width, generator=draw, dtype=torch.float64) * spread
         return wide.to(dtype)[:, 1:6]
 
     gates, products = line(4 * features, dtype), line(4 * features, dtype)
@@ -51,6 +51,13 @@ def test_native_equals_plain(dtype, tolerance, spread):
         assert (a.double() - b.double()).abs().max() <= tolerance * scale
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_native_takes_an_empty_batch(dtype):
+    ours = both_passes(cell.choose("native", "cpu", dtype), dtype, batch=0)
+    theirs = both_passes(PLAIN, dtype, batch=0)
+    assert [tensor.shape for tensor in ours] == [tensor.shape for tensor in theirs]
+
+
 def test_native_passes_nan_on():
     chosen = cell.choose("native", "cpu", torch.float32)
     gates = torch.full((1, 1, 1, 4), torch.nan)
@@ -65,7 +72,7 @@ def _no_compiler():
 
 
 def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
-    compiler.library.cache_clear()
+    compiler.forget()
     monkeypatch.setattr(compiler, "_compiler", _no_compiler)
     for _ in range(3):
         chosen = cell.choose("auto", "cpu", torch.float32)
@@ -79,17 +86,34 @@ def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
 
 @pytest.mark.parametrize("command", ["false", "true"])
 def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
-    compiler.library.cache_clear()
+    compiler.forget()
     monkeypatch.setenv("CXX", command)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cell.choose("auto", "cpu", torch.float32).name == "none"
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("broken", ["advance", "retreat"])
+def test_inductor_is_tried_out_in_both_passes(monkeypatch, caplog, broken):
+    """A pass that cannot be compiled shows when the cell is chosen, not in the middle of a step."""
+
+    def fails(*_):
+        raise RuntimeError("no Triton here")
+
+    functions = {cell.advance: "advance", cell.retreat: "retreat"}
+    monkeypatch.setattr(torch, "compile", lambda f: fails if functions[f] == broken else f)
+    with pytest.raises(CompilerError, match="no Triton here"):
+        cell.choose("inductor", "cpu", torch.float32)
+    inductor = cell._inductor
+    monkeypatch.setattr(cell, "_inductor", lambda _, dtype: inductor("cpu", dtype))
+    assert cell.choose("auto", "cuda", torch.float32).name == "none"
+    assert len(caplog.records) == 1
+
+
 def test_the_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for _ in range(2):
-        compiler.library.cache_clear()
+        compiler.forget()
         cell.choose.cache_clear()
         cell.choose("native", "cpu", torch.float32)
     (built,) = (tmp_path / "pixelrnn").iterdir()

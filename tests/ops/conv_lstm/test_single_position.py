@@ -16,12 +16,14 @@ def buffers(dtype, batch, features):
 
 
 @pytest.mark.parametrize("way", [single_position.plain, single_position.native])
-@pytest.mark.parametrize("features", [0, 1, 19, 43])
+@pytest.mark.parametrize(
+    ("batch", "features"), [(5, 0), (5, 1), (5, 19), (5, 43), (0, 19), (1, 19)]
+)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)], ids=str
 )
-def test_equation_3(way, dtype, tolerance, features):
-    gates, state, hidden = buffers(dtype, 5, features)
+def test_equation_3(way, dtype, tolerance, batch, features):
+    gates, state, hidden = buffers(dtype, batch, features)
     advance = way(gates, state, hidden)
     for _ in range(2):  # on whatever the buffers then hold
         gates.uniform_(-5, 5)
