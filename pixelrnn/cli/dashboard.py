@@ -46,9 +46,7 @@ def dashboard(
     entity = entity or os.environ.get("WANDB_ENTITY")
     if not entity:
         raise ConfigError("entity: whose workspace? Give entity=... or set WANDB_ENTITY")
-    runs = [
-        run for run in collect.scan(Path(paths["runs"])) if run.config.get("sweep_name") == sweep
-    ]
+    runs = [run for run in collect.scan(Path(paths["runs"])) if sweep in run.sweeps]
     view = workspace(sweep, project, entity, collect.varied(runs))
     offline = sum((run.folder / "wandb").is_dir() for run in runs)
     console = Console()

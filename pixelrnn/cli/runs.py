@@ -52,7 +52,7 @@ def runs(
     found = [
         run
         for run in collect.scan(root)
-        if (sweep is None or run.config.get("sweep_name") == sweep)
+        if (sweep is None or sweep in run.sweeps)
         and (scale is None or run.config.get("scale") == (None if scale == "paper" else scale))
         and (state is None or run.state == state)
     ]
@@ -98,7 +98,7 @@ def _grid(found: list[Run], by: str) -> Table:
             _shown(_numbers(run).get(by)),
             str(run.config.get("seed", "")),
             f"{run.results['steps']:,}" if "steps" in run.results else "",
-            run.config.get("sweep_name") or "",
+            ", ".join(sorted(run.sweeps)),
             _age(run.age()),
             style=None if run.state == "finished" else "yellow",
         )

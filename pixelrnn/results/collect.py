@@ -4,12 +4,13 @@ import fnmatch
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from pixelrnn.results import membership
 from pixelrnn.runs import record
 from pixelrnn.runs.signature import effective
 
@@ -31,6 +32,7 @@ class Run:
         results: the record; empty unless finished.
         changed: seconds since the epoch.
         message: why it failed or is damaged.
+        sweeps: the names of the sweeps that have this run as a job.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Run:
     results: dict[str, Any] = field(default_factory=dict)
     changed: float = 0.0
     message: str | None = None
+    sweeps: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -60,7 +63,15 @@ def scan(root: Path) -> list[Run]:
         return []
     with os.scandir(root) as entries:
         folders = sorted(Path(e.path) for e in entries if e.is_dir() and e.name[0] != ".")
-    return [run for folder in folders if (run := look(folder)) is not None]
+    noted = membership.sweeps(root)
+    found = [run for folder in folders if (run := look(folder)) is not None]
+    return [replace(run, sweeps=_sweeps(run, noted)) for run in found]
+
+
+def _sweeps(run: Run, noted: dict[str, set[str]]) -> frozenset[str]:
+    """Those of the notes, and the one that the run itself was started with."""
+    own = run.config.get("sweep_name")
+    return frozenset(noted.get(run.folder.name, set()) | ({own} if own else set()))
 
 
 def look(folder: Path) -> Run | None:
