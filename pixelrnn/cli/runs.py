@@ -53,7 +53,7 @@ def runs(
         run
         for run in collect.scan(root)
         if (sweep is None or sweep in run.sweeps)
-        and (scale is None or run.config.get("scale") == (None if scale == "paper" else scale))
+        and (scale is None or run.config.get("scale_name") == (None if scale == "paper" else scale))
         and (state is None or run.state == state)
     ]
     finished = [run for run in found if run.state == "finished"]

@@ -98,7 +98,7 @@ def train(
     threads: Positive | None,
     label: str,
     sweep_name: str | None,
-    scale: Literal["small"] | None,
+    scale_name: Literal["small"] | None,
     folder: str,
     signature: str,
     paths: dict[str, str],
@@ -119,7 +119,7 @@ def train(
         threads: of this process; None: one for small models, else all cores.
         label: what the run is about, `<data>-<model>`.
         sweep_name: groups runs in W&B and tables.
-        scale: "small": a row of the paper's tables on stand-in data; None: as configured.
+        scale_name: "small": a row of the paper's tables on stand-in data; None: as configured.
         folder: run folder.
         signature: of the effective configuration.
         paths: roots of runs and data.
@@ -254,7 +254,7 @@ def _run(
         "dataset_id": data.dataset_id,
         "signature": config["signature"],
         "sweep_name": config["sweep_name"],
-        "scale": config["scale"],
+        "scale_name": config["scale_name"],
         "seed": config["seed"],
         "metrics": metrics,
         "parameters": sum(p.numel() for p in best.parameters()),

@@ -123,7 +123,7 @@ def fill(name: str, scale: Scale, runs: list[Run]) -> Table:
     if scale not in spec["scales"]:
         raise ConfigError(f"{name}: only at scale={', scale='.join(spec['scales'])}")
     common = spec["match"] | spec["scales"][scale]
-    common["scale"] = None if scale == "paper" else scale
+    common["scale_name"] = None if scale == "paper" else scale
     lines = [
         Line(row["name"], row["published"], row.get("published_train"), row.get("sign", ""))
         for row in spec["baselines"]

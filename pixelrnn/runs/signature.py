@@ -17,7 +17,7 @@ WITHOUT_EFFECT = (
     "model.checkpoint_layers",
     "sweep_name",
     "label",
-    "scale",
+    "scale_name",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",

@@ -139,7 +139,7 @@ def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
 
     def job(config):
         (word,) = [w for w in HydraConfig.get().overrides.task if w.startswith("experiment=")]
-        seen.append((word, config.seed, config.model.residual, config.scale))
+        seen.append((word, config.seed, config.model.residual, config.scale_name))
 
     assert jobs.run(["-m", "sweep=table2", "scale=small", "seed=0,1"], job) == 0
     assert len(seen) == len(set(seen)) == 4 * 2

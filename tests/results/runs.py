@@ -23,7 +23,7 @@ def config(**changes):
         "seed": 0,
         "label": "cifar10-row_lstm",
         "sweep_name": "table2",
-        "scale": None,
+        "scale_name": None,
         "folder": None,
         "signature": None,
     }
@@ -55,7 +55,7 @@ def write(root, name, bits, seed=0, steps=100, state="finished", **changes):
         "label": whole["label"],
         "signature": signature,
         "sweep_name": whole["sweep_name"],
-        "scale": whole["scale"],
+        "scale_name": whole["scale_name"],
         "seed": seed,
         "metrics": metrics,
         "parameters": 1234,

@@ -72,7 +72,7 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
 
 def test_scales_do_not_mix(tmp_path):
     small = {"data": {"_target_": "pixelrnn.data.Patches", "size": 16, "seed": 0}}
-    write(tmp_path, "s-1", 5.0, scale="small", model__hidden=16, **small)
+    write(tmp_path, "s-1", 5.0, scale_name="small", model__hidden=16, **small)
     write(tmp_path, "s-2", 5.5, model__hidden=16, **small)
     runs = collect.scan(tmp_path)
     assert not any(x.runs for x in tables.fill("table2", "paper", runs).lines)
