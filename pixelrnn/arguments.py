@@ -9,12 +9,21 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, validate_call
 from pydantic.errors import PydanticUserError
 
 _CONFIG = ConfigDict(arbitrary_types_allowed=True)
+
+
+def _above_zero(temperature: float) -> float:
+    if not temperature > 0:
+        raise ValueError(
+            "input should be greater than 0: the logits are divided by it (1 draws from the model; "
+            "0.01 nearly always takes the most likely value)"
+        )
+    return temperature
 
 
 def _odd(size: int) -> int:
@@ -28,6 +37,10 @@ OddSize = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Workers = Annotated[int, Field(ge=0)]
 Levels = Annotated[int, Field(ge=2, le=256)]
+Temperature = Annotated[float, AfterValidator(_above_zero)]
+Split = Literal["train", "val", "test"]
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
+"""Where to compute, in Lightning's words."""
 ImageShape = tuple[Positive, Positive, Positive]
 """(C, H, W): colours, rows, columns."""
 
@@ -36,34 +49,42 @@ checked = validate_call(config=_CONFIG)
 `ValueError`) says which is wrong."""
 
 
-def problems(target: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with calling `target` with these keyword arguments: name -> reason.
+def converted(
+    target: Callable[..., Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Convert keyword arguments to what the annotations of `target` say, without calling it.
 
-    Unknown names, missing ones, and values that do not fit the annotation are reported. Parameters
-    without an annotation that pydantic can check accept anything.
+    Parameters without an annotation that pydantic can check accept anything.
+
+    Args:
+        target: function or class.
+        given: arguments by name.
+
+    Returns:
+        The converted arguments, such as 4 for 4.0 where an integer is expected; and what is wrong,
+        name -> reason: "unknown" for a name that `target` does not take.
     """
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    named = {
-        name: parameter
-        for name, parameter in parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
-    found = {}
-    for name, value in arguments.items():
-        if name not in named:
-            if not open_ended:
-                found[name] = "unknown"
+    named = accepted_names(target)
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in given.items():
+        if name not in named and not open_ended:
+            wrong[name] = "unknown"
             continue
-        adapter = _adapter(hints.get(name, Any))
-        if adapter is None:
-            continue
+        adapter = _adapter(hints.get(name, Any)) if name in named else None
         try:
-            adapter.validate_python(value)
+            values[name] = value if adapter is None else adapter.validate_python(value)
         except ValidationError as error:
-            found[name] = _reason(error)
-    return found
+            wrong[name] = _reason(error)
+    return values, wrong
+
+
+def problems(target: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with calling `target` with these keyword arguments: name -> reason."""
+    return converted(target, arguments)[1]
 
 
 def accepted_names(target: Callable[..., Any]) -> list[str]:

@@ -27,3 +27,21 @@ class TrainingError(PixelRNNError):
 
 class CompilerError(PixelRNNError):
     """A compiled kernel was asked for and cannot be built here."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended the work after what it had done was saved.
+
+    Args:
+        signal_number: what arrived, such as `signal.SIGTERM`.
+        message: what was saved, and how it goes on.
+    """
+
+    def __init__(self, signal_number: int, message: str = "interrupted") -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.signal_number

@@ -3,87 +3,111 @@
 Each row of the picture: the image with its hidden part black, the draws, the original.
 """
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from omegaconf import DictConfig
-from torch import Tensor
+from pixelrnn.arguments import Accelerator, Positive, Seed, Split, Temperature
+from pixelrnn.cli import plain_arguments
 
-from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, process
-from pixelrnn.cli.sample import Temperature, save
-from pixelrnn.data.base import Split
-from pixelrnn.errors import ConfigError
-from pixelrnn.generation.sources import for_images
-from pixelrnn.training import load
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Occlusion = Literal["bottom", "right", "centre", "all"]
+
+_BATCH = 64
+"""Images drawn together; it does not change them."""
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    compose.run("complete", task, argv)
-
-
-def task(config: DictConfig) -> None:
-    """One job."""
-    compose.call(complete, config)
+    plain_arguments.call(complete, argv)
 
 
 def complete(
     *,
     run: str,
-    occlude: Occlusion,
-    split: Split,
-    n: Positive,
-    draws: Positive,
-    temperature: Temperature,
-    seed: Seed,
-    out: str | None,
-    accelerator: str,
-    threads: Positive | None,
-    paths: dict[str, str],
+    occlude: Occlusion = "bottom",
+    split: Split = "test",
+    n: Positive = 8,
+    draws: Positive = 4,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
+    out: str | None = None,
+    accelerator: Accelerator = "cpu",
+    threads: Positive | None = None,
 ) -> Path:
-    """Complete the first images of a split.
+    """Complete the first images of a split: hide a part of each and draw it anew.
 
     Args:
-        run: run folder.
+        run: run folder, or a checkpoint file in one.
         occlude: which part is hidden. A model knows only what comes before in raster order: known
             pixels below or right of a hidden one stay, but do not steer its draw.
         split: where the images come from.
         n: number of images.
         draws: completions of each.
-        temperature: below 1 sharpens; 1 is exact.
-        seed: of the draws.
-        out: path without ending; None: in the run's samples folder.
-        accelerator: torch device to draw on.
-        threads: None: what suits the model.
-        paths: roots of runs and data.
+        temperature: below 1 sharpens the distributions; 1 draws from the model.
+        seed: seed of the draws.
+        out: path of the picture and the array; null: in the run's folder of samples.
+        accelerator: where to compute.
+        threads: of the CPU; null: what suits the model.
 
     Returns:
         Path of the picture; the array, uint8 (n * (draws + 2), C, H, W), lies beside it as .npy.
+
+    Raises:
+        RunError: there is no such run, it is damaged, or `out` cannot be written.
+        ConfigError: the split has fewer images, or this machine no such accelerator.
     """
+    import torch
+
+    from pixelrnn.cli import outputs, process
+    from pixelrnn.errors import ConfigError
+    from pixelrnn.generation.sources import for_images
+    from pixelrnn.runs import record
+    from pixelrnn.training import accelerators, load
+
+    device = accelerators.device(accelerator)
     process.set_up(threads)
-    model = load.load_model(run).to(accelerator)
-    images = torch.from_numpy(load.load_data(run).images(split)[:n].copy()).to(accelerator)
+    model = load.load_model(run).to(device)
+    images = torch.from_numpy(load.load_data(record.folder_of(Path(run))).images(split)[:n].copy())
     if len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
-    known = occlusion(occlude, *model.image_shape[1:]).to(accelerator)
-    repeated = images.repeat_interleave(draws, dim=0)
+    outputs.check_memory(n * (draws + 2), model.image_shape)
+    target = outputs.target(run, out, f"complete-{occlude}-seed{seed}")
+    known = occlusion(occlude, *model.image_shape[1:])
     completed = model.complete_chunks(
-        repeated, known, for_images(seed, n * draws), temperature, batch_size=draws, progress=True
+        images.repeat_interleave(draws, dim=0).to(device),
+        known.to(device),
+        for_images(seed, n * draws),
+        temperature,
+        batch_size=_BATCH,
+        progress=sys.stderr.isatty(),
     )
     rows = (
         torch.cat([image[None] * known, drawn, image[None]])
-        for image, drawn in zip(images, completed, strict=True)
+        for image, drawn in zip(images, _regrouped(completed, draws), strict=True)
     )
-    target = Path(out) if out else Path(run) / "samples" / f"complete-{occlude}-seed{seed}"
-    return save(rows, model.levels, target, columns=draws + 2)
+    return outputs.save(rows, model.levels, target, columns=draws + 2)
 
 
-def occlusion(which: Occlusion, height: int, width: int) -> Tensor:
+def _regrouped(chunks: "Iterator[Tensor]", size: int) -> "Iterator[Tensor]":
+    """The same images in groups of `size`; a group is given out as soon as it is whole."""
+    import torch
+
+    waiting: Tensor | None = None
+    for chunk in chunks:
+        waiting = chunk.cpu() if waiting is None else torch.cat([waiting, chunk.cpu()])
+        while len(waiting) >= size:
+            yield waiting[:size]
+            waiting = waiting[size:]
+
+
+def occlusion(which: Occlusion, height: int, width: int) -> "Tensor":
     """Known pixels: bool (H, W)."""
+    import torch
+
     row = torch.arange(height)[:, None].expand(height, width)
     column = torch.arange(width)[None, :].expand(height, width)
     hidden = {

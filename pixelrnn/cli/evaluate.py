@@ -1,54 +1,54 @@
-"""`pixelrnn evaluate run=runs/... split=test`: one exact pass over a split."""
+"""`pixelrnn evaluate run=runs/... split=test`: the exact likelihood of all images of a split."""
 
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-from rich.console import Console
-
-from pixelrnn.arguments import Positive
-from pixelrnn.cli import compose, process, report
-from pixelrnn.data.base import Split
-from pixelrnn.training import load
-from pixelrnn.training.evaluate import evaluate as evaluate_split
+from pixelrnn.arguments import Accelerator, Positive, Split
+from pixelrnn.cli import plain_arguments
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    compose.run("evaluate", task, argv)
-
-
-def task(config: DictConfig) -> None:
-    """One job."""
-    compose.call(evaluate, config)
+    plain_arguments.call(evaluate, argv)
 
 
 def evaluate(
     *,
     run: str,
-    split: Split,
-    batch_size: Positive | None,
-    accelerator: str,
-    threads: Positive | None,
-    paths: dict[str, str],
+    split: Split = "test",
+    batch_size: Positive | None = None,
+    accelerator: Accelerator = "cpu",
+    threads: Positive | None = None,
 ) -> dict[str, Any]:
-    """Print nats and bits/dim with their standard errors.
+    """Print nats per image and bits per dimension of a split, with their standard errors.
 
     Args:
-        run: run folder.
-        split: train, val or test.
-        batch_size: None: the run's own.
-        accelerator: where to compute, in Lightning's words.
-        threads: None: all cores.
-        paths: roots of runs and data.
+        run: run folder, or a checkpoint file in one.
+        split: which images.
+        batch_size: images computed together; null: as the run did.
+        accelerator: where to compute.
+        threads: of the CPU; null: all cores.
 
     Returns:
         The metrics, as `training.evaluate.evaluate` gives them.
+
+    Raises:
+        RunError: there is no such run, or it is damaged.
+        ConfigError: this machine has no such accelerator.
     """
+    from rich.console import Console
+
+    from pixelrnn.cli import process, report
+    from pixelrnn.runs import record
+    from pixelrnn.training import accelerators, load
+    from pixelrnn.training.evaluate import evaluate as evaluate_split
+
+    accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run)
-    data = load.load_data(run)
+    folder = record.folder_of(Path(run))
+    data = load.load_data(folder)
     data.eval_batch_size = batch_size or data.eval_batch_size
     metrics = evaluate_split(model, data, split, accelerator)
-    Console().print(report.likelihood_table(metrics, Path(run).name))
+    Console().print(report.likelihood_table(metrics, folder.name))
     return metrics

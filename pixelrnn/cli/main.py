@@ -6,7 +6,7 @@ import sys
 import traceback
 
 import pixelrnn
-from pixelrnn.errors import PixelRNNError
+from pixelrnn.errors import Interrupted, PixelRNNError
 from pixelrnn.runs import check
 
 VERBS = {
@@ -32,9 +32,19 @@ Examples:
   pixelrnn train -m model=pixelcnn,row_lstm,diagonal_bilstm model.layers=1,2,4
 `pixelrnn VERB --help` lists the keys of a verb and their choices."""
 
+_AGAIN = {"train": "the same command goes on from the last checkpoint"}
+_ANEW = "the same command begins anew"
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 failed, 2 wrong input."""
+    """Run the command line.
+
+    Args:
+        argv: words after `pixelrnn`; None: those of this process.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong input, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in ("-h", "--help", "help"):
         width = max(map(len, VERBS))
@@ -54,8 +64,11 @@ def main(argv: list[str] | None = None) -> int:
     except PixelRNNError as error:
         print(f"pixelrnn: {error}", file=sys.stderr)
         return 2
+    except Interrupted as error:
+        print(f"pixelrnn: {error}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
-        print("pixelrnn: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"pixelrnn: {verb} was interrupted; {_AGAIN.get(verb, _ANEW)}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,102 +1,72 @@
 """`pixelrnn sample run=runs/... n=64`: exact samples, as a picture and as an array."""
 
-from collections.abc import Iterable
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from omegaconf import DictConfig
-from pydantic import Field
-from torch import Tensor
+from pixelrnn.arguments import Accelerator, Positive, Seed, Temperature
+from pixelrnn.cli import plain_arguments
 
-from pixelrnn import atomic, pictures
-from pixelrnn.arguments import Positive, Seed
-from pixelrnn.cli import compose, process
-from pixelrnn.generation.sources import for_images
-from pixelrnn.training import load
-
-Temperature = Annotated[float, Field(gt=0)]
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    compose.run("sample", task, argv)
-
-
-def task(config: DictConfig) -> None:
-    """One job."""
-    compose.call(sample, config)
+    plain_arguments.call(sample, argv)
 
 
 def sample(
     *,
     run: str,
-    n: Positive,
-    batch_size: Positive,
-    temperature: Temperature,
-    seed: Seed,
-    grow: bool,
-    out: str | None,
-    accelerator: str,
-    threads: Positive | None,
-    paths: dict[str, str],
+    n: Positive = 64,
+    batch_size: Positive = 64,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
+    grow: bool = False,
+    out: str | None = None,
+    accelerator: Accelerator = "cpu",
+    threads: Positive | None = None,
 ) -> Path:
-    """Draw images; every image has a generator of its own, seeded by (seed, index).
+    """Draw images from a trained model; image i depends on the seed and on i alone.
 
     Args:
-        run: run folder or checkpoint file.
+        run: run folder, or a checkpoint file.
         n: number of images.
-        batch_size: images drawn together.
-        temperature: below 1 sharpens; 1 is exact.
-        seed: of the draws.
+        batch_size: images drawn together; it does not change them.
+        temperature: below 1 sharpens the distributions; 1 draws from the model.
+        seed: seed of the draws.
         grow: rewrite the picture after every row, to watch it grow.
-        out: path without ending; None: in the run's samples folder.
-        accelerator: torch device to draw on.
-        threads: None: what suits the model.
-        paths: roots of runs and data.
+        out: path of the picture and the array; null: in the run's folder of samples.
+        accelerator: where to compute.
+        threads: of the CPU; null: what suits the model.
 
     Returns:
         Path of the picture; the array, uint8 (n, C, H, W), lies beside it as .npy.
+
+    Raises:
+        RunError: there is no such run, it is damaged, or `out` cannot be written.
+        ConfigError: this machine has no such accelerator, or too little memory for `n` images.
     """
+    from pixelrnn.cli import outputs, process
+    from pixelrnn.generation.sources import for_images
+    from pixelrnn.training import accelerators, load
+
+    device = accelerators.device(accelerator)
     process.set_up(threads)
-    model = load.load_model(run).to(accelerator)
-    target = _target(run, out, f"sample-n{n}-seed{seed}-t{temperature:g}")
+    model = load.load_model(run).to(device)
+    outputs.check_memory(n, model.image_shape)
+    target = outputs.target(run, out, f"sample-n{n}-seed{seed}-t{temperature:g}")
+
+    def show_row(images: "Tensor", row: int) -> None:
+        outputs.save_picture(images, model.levels, target)
+
     chunks = model.sample_chunks(
         n,
         for_images(seed, n),
         temperature,
         batch_size=batch_size,
-        progress=True,
-        on_row=(lambda images, row: save_picture(images, model.levels, target)) if grow else None,
+        progress=sys.stderr.isatty(),
+        on_row=show_row if grow else None,
     )
-    return save(chunks, model.levels, target)
-
-
-def save(chunks: Iterable[Tensor], levels: int, target: Path, columns: int | None = None) -> Path:
-    """Write what is finished as `target`.npy and .png, also when interrupted by Ctrl-C."""
-    finished: list[Tensor] = []
-    try:
-        for images in chunks:
-            finished.append(images.cpu())
-    finally:
-        if finished:
-            images = torch.cat(finished)
-            with atomic.replacing(target.with_name(target.name + ".npy"), "wb") as file:
-                np.save(file, images.numpy())
-            path = save_picture(images, levels, target, columns)
-            print(f"{len(images)} images: {path} and .npy")
-    return path
-
-
-def save_picture(images: Tensor, levels: int, target: Path, columns: int | None = None) -> Path:
-    """Write a grid as `target`.png."""
-    path = target.with_name(target.name + ".png")
-    with atomic.replacing(path, "wb") as file:
-        pictures.grid(images, levels, columns).save(file, format="png")
-    return path
-
-
-def _target(run: str, out: str | None, name: str) -> Path:
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent.parent
-    return Path(out) if out else folder / "samples" / name
+    return outputs.save(chunks, model.levels, target)

@@ -6,7 +6,7 @@ Axes: `N` images, `C` colours, `H W` image.
 """
 
 from abc import abstractmethod
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pixelrnn.arguments import Split
 from pixelrnn.data.batches import DeviceImages, Images
 from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.errors import ConfigError, DataError
 
-Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 

@@ -71,6 +71,11 @@ def results(run: Path) -> dict[str, Any] | None:
         raise RunError(f"{path}: not readable ({error}); delete it to evaluate anew") from error
 
 
+def folder_of(path: Path) -> Path:
+    """The run folder that a path names: the path itself, or that of a checkpoint in it."""
+    return path.parent.parent if path.is_file() and path.parent.name == "checkpoints" else path
+
+
 def config(run: Path) -> dict[str, Any]:
     """The configuration of a run.
 

@@ -1,0 +1,118 @@
+"""`sample`, `complete` and `evaluate`: where they write, what they refuse, what Ctrl-C leaves."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn.cli import complete, outputs
+from pixelrnn.cli.main import main
+from pixelrnn.models import PixelCNN
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
+VERBS = {
+    "sample": ["n=3", "threads=1"],
+    "complete": ["n=1", "draws=2", "threads=1"],
+}
+
+
+def refused(capfd, argv, code=2):
+    assert main(argv) == code
+    err = capfd.readouterr().err.strip().splitlines()
+    assert len(err) == 1, err
+    return err[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("out", ["mine.png", "mine.npy", "mine", "new/folder/mine.png", "mine.1"])
+def test_an_ending_is_not_doubled(verb, out, run):
+    assert main([verb, f"run={run}", *VERBS[verb], f"out={out}"]) == 0
+    stem = out.removesuffix(".png").removesuffix(".npy")
+    assert {str(path) for path in Path().rglob("mine*")} == {f"{stem}.png", f"{stem}.npy"}
+    assert len(np.load(f"{stem}.npy")) == {"sample": 3, "complete": 4}[verb]
+
+
+@pytest.mark.parametrize("verb", ["sample", "complete", "evaluate"])
+def test_a_checkpoint_does_as_well_as_its_run(verb, run, capfd):
+    words = VERBS.get(verb, ["threads=1"])
+    assert main([verb, f"run={run}/checkpoints/best.ckpt", *words]) == 0
+    shown = capfd.readouterr().out
+    if verb == "evaluate":
+        metrics = json.loads((run / "results.json").read_text())["metrics"]
+        assert f"{metrics['test/bits_per_dim']:.4f}" in shown
+    else:
+        assert list((run / "samples").glob(f"{verb}-*.npy"))
+
+
+@pytest.mark.parametrize("verb", ["sample", "complete", "evaluate"])
+def test_accelerators_are_named_in_lightnings_words(verb, run, capfd, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for name in ("gpu", "cuda", "mps"):
+        err = refused(capfd, [verb, f"run={run}", f"accelerator={name}"])
+        assert f"accelerator={name}: this machine has none; it has cpu" in err
+    assert "accelerator=foo: input should be 'auto'" in refused(
+        capfd, [verb, f"run={run}", "accelerator=foo"]
+    )
+    assert main([verb, f"run={run}", *VERBS.get(verb, ["threads=1"]), "accelerator=auto"]) == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_output_that_cannot_be_written_is_refused_first(verb, run, capfd):
+    Path("file").touch()
+    Path("folder").mkdir()
+    words = [verb, f"run={run}", *VERBS[verb]]
+    assert "file: cannot be written" in refused(capfd, [*words, "out=file/picture"])
+    assert "out=folder: is a folder" in refused(capfd, [*words, "out=folder"])
+    assert sorted(os.listdir()) == ["file", "folder", run.name]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_full_disc_is_one_line(verb, run, capfd, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    err = refused(capfd, [verb, f"run={run}", *VERBS[verb], "out=mine"])
+    assert err.endswith("mine.npy: cannot be written (No space left on device)")
+    assert os.listdir() == [run.name]
+
+
+def test_more_images_than_memory_holds_are_refused(run, capfd):
+    err = refused(capfd, ["sample", f"run={run}", "n=1000000000000"])
+    assert "n=1000000000000: this machine's memory holds about" in err
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_what_is_true(run, capfd, monkeypatch):
+    def interrupted(self, n, *args, batch_size, **kwargs):
+        yield torch.zeros(batch_size, 1, 8, 8, dtype=torch.uint8)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PixelCNN, "sample_chunks", interrupted)
+    assert main(["sample", f"run={run}", "n=6", "batch_size=2", "out=mine"]) == 130
+    err = capfd.readouterr().err
+    assert "broken off: only 2 images: mine.png and .npy" in err
+    assert "sample was interrupted; the same command begins anew" in err
+    assert len(np.load("mine.npy")) == 2
+
+
+def test_completions_come_in_whole_groups():
+    chunks = [torch.arange(5), torch.arange(5, 8), torch.arange(8, 12)]
+    groups = [group.tolist() for group in complete._regrouped(iter(chunks), 4)]
+    assert groups == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+def test_the_picture_of_a_growing_sample_is_shown(run):
+    assert main(["sample", f"run={run}", "n=2", "grow=true", "threads=1", "out=mine"]) == 0
+    assert Path("mine.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_the_default_place_is_the_folder_of_samples(tmp_path):
+    checkpoint = tmp_path / "run/checkpoints/best.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    for path in (checkpoint, tmp_path / "run"):
+        assert outputs.target(str(path), None, "x") == tmp_path / "run/samples/x"
