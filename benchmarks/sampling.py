@@ -23,7 +23,7 @@ from benchmarks import report
 from pixelrnn.generation import raster, reference, threads
 from pixelrnn.generation.sources import Draw, Position
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.causal import CausalModel
 
 MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
@@ -54,12 +54,12 @@ def seeded() -> Draw:
     return Draw(torch.Generator().manual_seed(0))
 
 
-def make(kind: type[PixelModel], height: int, sizes: Sizes) -> PixelModel:
+def make(kind: type[CausalModel], height: int, sizes: Sizes) -> CausalModel:
     torch.manual_seed(0)
     return kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers).eval()
 
 
-def oracle_seconds(model: PixelModel, sizes: Sizes) -> float:
+def oracle_seconds(model: CausalModel, sizes: Sizes) -> float:
     """Of one sub-pixel of a batch: the median of those timed, on one or all threads."""
     draw = seeded()
 
@@ -79,14 +79,14 @@ def oracle_seconds(model: PixelModel, sizes: Sizes) -> float:
     return min(medians)
 
 
-def walk_seconds(model: PixelModel, sizes: Sizes) -> float:
+def walk_seconds(model: CausalModel, sizes: Sizes) -> float:
     """Of a whole batch of images."""
     start = time.perf_counter()
     raster.generate(model, sizes.batch, seeded())
     return time.perf_counter() - start
 
 
-def pixel_seconds(model: PixelModel, sizes: Sizes) -> float:
+def pixel_seconds(model: CausalModel, sizes: Sizes) -> float:
     """Processor time of one pixel of a batch: the median over rows but the first."""
     ends: list[float] = []
     raster.generate(
@@ -100,7 +100,7 @@ def pixel_seconds(model: PixelModel, sizes: Sizes) -> float:
     return statistics.median(rows) / WIDTH
 
 
-def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
+def against_oracle(kind: type[CausalModel], sizes: Sizes) -> Rows:
     model = make(kind, WIDTH, sizes)
     symbols = 3 * WIDTH * WIDTH
     reference.generate(make(kind, 1, sizes), 1, seeded())  # warms up
@@ -117,7 +117,7 @@ def against_oracle(kind: type[PixelModel], sizes: Sizes) -> Rows:
     ]
 
 
-def by_height(kind: type[PixelModel], sizes: Sizes) -> Rows:
+def by_height(kind: type[CausalModel], sizes: Sizes) -> Rows:
     models = {height: make(kind, height, sizes) for height in HEIGHTS}
     seconds: dict[int, list[float]] = {height: [] for height in HEIGHTS}
     for turn in range(sizes.turns):
@@ -142,7 +142,7 @@ def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
     return 2 * a.numel() * b[-1]
 
 
-def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
+def arithmetic(kind: type[CausalModel], sizes: Sizes) -> Rows:
     """All products of 8 rows, masked ones at their full size, by torch's own counter.
 
     In float64: it cannot see our own products (`ops.few_rows`), which are float32 only.
@@ -160,7 +160,7 @@ def arithmetic(kind: type[PixelModel], sizes: Sizes) -> Rows:
     return [{"what": what, "value": totals[0] / totals[1], "target": "<= 2"}]
 
 
-def same_images(kind: type[PixelModel], sizes: Sizes) -> Rows:
+def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
     """A difference needs a uniform within rounding of a step of the cumulative distribution."""
     torch.manual_seed(0)
     model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval()

@@ -1,4 +1,7 @@
-"""The catalogue of models that every property test runs over, and how their weights are drawn."""
+"""The catalogue of models that every property test runs over, and how their weights are drawn.
+
+Beside it stand doubles for what the seams must carry and no model of the package does yet.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, PixelModel, RowLSTM
+from pixelrnn.likelihood import Likelihood
+from pixelrnn.models import DiagonalBiLSTM, ImageDistribution, PixelCNN, RowLSTM
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,9 @@ class Case:
     """A way to build a model for images of any shape and number of levels."""
 
     name: str
-    build: Callable[..., PixelModel]
+    build: Callable[..., ImageDistribution]
 
-    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64) -> PixelModel:
+    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64) -> ImageDistribution:
         model = self.build(image_shape=image_shape, levels=levels).to(dtype)
         return randomise(model, scale).eval()
 
@@ -55,6 +59,44 @@ CATALOGUE = [
     _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
 ]
 """Every exported model, and every setting at least once away from its default."""
+
+
+class Tied(Likelihood):
+    """A mixture whose component is one for all colours of a pixel, like that of PixelCNN++.
+
+    Parameters: weights of K components, then K tables of levels for each colour.
+    """
+
+    ties_colors = True
+    components = 2
+
+    def __init__(self, levels):
+        self.levels = levels
+
+    def parameters_per_pixel(self, colors):
+        return self.components * (1 + colors * self.levels)
+
+    def log_prob(self, parameters, pixel):
+        """The definition: colours are summed inside a component, components outside."""
+        weights, tables = self._split(parameters)
+        return (weights + self._given(tables, pixel)).logsumexp(-1)
+
+    def level_log_probs(self, parameters, earlier, color):
+        weights, tables = self._split(parameters)
+        posterior = (weights + self._given(tables, earlier)).log_softmax(-1)
+        return (posterior[..., None] + tables[..., color, :, :]).logsumexp(-2)
+
+    def _split(self, parameters):
+        """Weights (..., K) and tables (..., C, K, levels), all logarithms of probabilities."""
+        weights = parameters[..., : self.components].log_softmax(-1)
+        tables = parameters[..., self.components :]
+        return weights, tables.unflatten(-1, (-1, self.components, self.levels)).log_softmax(-1)
+
+    def _given(self, tables, pixel):
+        """Log-probability of the first colours of a pixel in each component: (..., K)."""
+        count = pixel.shape[-1]
+        index = pixel.long()[..., None, None].expand(*pixel.shape, self.components, 1)
+        return tables[..., :count, :, :].gather(-1, index)[..., 0].sum(-2)
 
 
 def name_of(case) -> str:

@@ -64,7 +64,7 @@ def complete(
 
     from pixelrnn.cli import outputs, process
     from pixelrnn.errors import ConfigError
-    from pixelrnn.generation.sources import for_images
+    from pixelrnn.generation.sources import completions, for_images
     from pixelrnn.runs import record
     from pixelrnn.training import accelerators, load
 
@@ -77,14 +77,13 @@ def complete(
     outputs.check_memory(n * (draws + 2), model.image_shape)
     target = outputs.target(run, out, f"complete-{occlude}-seed{seed}")
     known = occlusion(occlude, *model.image_shape[1:])
-    completed = model.complete_chunks(
+    source_of = completions(
         images.repeat_interleave(draws, dim=0).to(device),
         known.to(device),
         for_images(seed, n * draws),
         temperature,
-        batch_size=_BATCH,
-        progress=sys.stderr.isatty(),
     )
+    completed = model.walk(source_of, n * draws, batch_size=_BATCH, progress=sys.stderr.isatty())
     rows = (
         torch.cat([image[None] * known, drawn, image[None]])
         for image, drawn in zip(images, _regrouped(completed, draws), strict=True)

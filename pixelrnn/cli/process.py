@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.native import memory
 
 SMALL = 1_000_000_000
@@ -17,7 +17,7 @@ processes keep the cores busy it makes them tens of times slower.
 """
 
 
-def sensible_threads(model: PixelModel, batch_size: int) -> int:
+def sensible_threads(model: ImageDistribution, batch_size: int) -> int:
     """Threads for training: one for a small model, else all cores."""
     weights = sum(weight.numel() for weight in model.parameters())
     pixels = model.image_shape[1] * model.image_shape[2]

@@ -49,7 +49,7 @@ def sample(
         ConfigError: this machine has no such accelerator, or too little memory for `n` images.
     """
     from pixelrnn.cli import outputs, process
-    from pixelrnn.generation.sources import for_images
+    from pixelrnn.generation.sources import draws, for_images
     from pixelrnn.training import accelerators, load
 
     device = accelerators.device(accelerator)
@@ -61,10 +61,9 @@ def sample(
     def show_row(images: "Tensor", row: int) -> None:
         outputs.save_picture(images, model.levels, target)
 
-    chunks = model.sample_chunks(
+    chunks = model.walk(
+        draws(n, for_images(seed, n), temperature),
         n,
-        for_images(seed, n),
-        temperature,
         batch_size=batch_size,
         progress=sys.stderr.isatty(),
         on_row=show_row if grow else None,

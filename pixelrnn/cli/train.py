@@ -22,7 +22,7 @@ from pixelrnn.cli import compose, process, report, rerun, tracking
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import check, record
 from pixelrnn.runs.signature import signature as signature_of
 from pixelrnn.training import checkpoint, load
@@ -171,7 +171,7 @@ def _build(config: dict[str, Any]) -> tuple[PixelModule, PixelDataModule]:
     if "val" not in data_module.splits:
         check.check_unmonitored(config["callbacks"], data_module.dataset_id)
     with _naming("model"):
-        model: PixelModel = instantiate(config["model"], _convert_="all")
+        model: ImageDistribution = instantiate(config["model"], _convert_="all")
     with _naming("optimizer"):
         optimizer = instantiate(config["optimizer"], _convert_="all")
         optimizer(model.parameters())
@@ -292,7 +292,7 @@ def _fit(
     return module.seconds_before + time.monotonic() - started
 
 
-def _final_samples(model: PixelModel, run: Path, seed: int, n: int = 36) -> None:
+def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:
     images = model.sample(n, generator=torch.Generator().manual_seed(seed))
     with atomic.replacing(run / "samples" / "final.png", "wb") as file:
         pictures.grid(images, model.levels).save(file, format="png")

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pixelrnn.generation import raster, reference
-from pixelrnn.generation.sources import Draw, Generators, Source
+from pixelrnn.generation.network import OnRow
 
 BATCH_SIZE = 64
 """Images walked together, unless told otherwise; more are faster per image.
@@ -15,49 +13,50 @@ BATCH_SIZE = 64
 Each takes at most 2 MB, beside 60 MB of prepared weights (float32, h = 128, 12 layers, 32x32x3).
 """
 
-SourceOf = Callable[[slice], Source]
-"""Makes the source of a batch, given which of all images it is."""
+Generate = Callable[[slice, OnRow], Tensor]
+"""Makes one batch, uint8 (b, C, H, W), given which of all images it is and what to call after each
+row."""
 
 
 def chunks(
-    network: reference.Network,
+    generate: Generate,
     n: int,
-    source_of: SourceOf,
+    image_shape: tuple[int, int, int],
     *,
     batch_size: int,
     progress: bool,
-    on_row: reference.OnRow | None,
+    on_row: OnRow | None,
 ) -> Iterator[Tensor]:
     """Generate n images; yield each batch, uint8 (b, C, H, W), when it is finished.
 
     An interrupt (Ctrl-C) loses the batch that is being drawn, none that was yielded before.
 
     Args:
-        network: see `raster.generate`.
-        n: number of images, at least 1.
-        source_of: see `SourceOf`.
+        generate: see `Generate`.
+        n: number of images; 0 yields nothing.
+        image_shape: (C, H, W).
         batch_size: of all batches but the last, at least 1.
         progress: show pixels per second and the time left, on stderr.
-        on_row: see `reference.OnRow`.
+        on_row: see `OnRow`.
 
     Raises:
-        ValueError: n or batch_size below 1; at once, not when the first batch is asked for.
+        ValueError: n below 0 or batch_size below 1; at once, not when the first batch is asked for.
     """
-    for name, value in (("n", n), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    return _chunks(network, n, source_of, batch_size, progress, on_row)
+    for name, value, least in (("n", n, 0), ("batch_size", batch_size, 1)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    return _chunks(generate, n, image_shape, batch_size, progress, on_row)
 
 
 def _chunks(
-    network: reference.Network,
+    generate: Generate,
     n: int,
-    source_of: SourceOf,
+    image_shape: tuple[int, int, int],
     batch_size: int,
     progress: bool,
-    on_row: reference.OnRow | None,
+    on_row: OnRow | None,
 ) -> Iterator[Tensor]:
-    _, height, width = network.image_shape
+    _, height, width = image_shape
     total = n * height * width
     with tqdm(total=total, unit="pixel", unit_scale=True, disable=not progress) as bar:
 
@@ -67,21 +66,4 @@ def _chunks(
                 on_row(images, row)
 
         for start in range(0, n, batch_size):
-            part = slice(start, min(start + batch_size, n))
-            source = source_of(part)
-            yield raster.generate(network, part.stop - part.start, source, on_row=row_done)
-
-
-def draws(n: int, generators: Generators, temperature: float) -> SourceOf:
-    """Sources that draw.
-
-    Raises:
-        ValueError: not n generators, or temperature not above 0; at once.
-    """
-    if generators is None or isinstance(generators, torch.Generator):
-        draw = Draw(generators, temperature)
-        return lambda part: draw
-    if len(generators) != n:
-        raise ValueError(f"one generator for each of {n} images, got {len(generators)}")
-    Draw(generators, temperature)  # refuses a temperature now, not when the first batch is due
-    return lambda part: Draw(generators[part], temperature)
+            yield generate(slice(start, min(start + batch_size, n)), row_done)

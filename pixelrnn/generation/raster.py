@@ -15,16 +15,17 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.generation import reference, threads
+from pixelrnn.generation import network, reference, threads
+from pixelrnn.generation.network import NoStep, OnRow
 from pixelrnn.generation.sources import Position, Source
-from pixelrnn.layers.apply import Run
+from pixelrnn.layers.apply import Context, Run
 from pixelrnn.layers.stepping import Step
 from pixelrnn.ops import masks
 
 log = logging.getLogger(__name__)
 
 
-class Network(reference.Network, Protocol):
+class SteppingNetwork(network.Network, Protocol):
     """A network whose composition runs one position at a time."""
 
     color_groups: int
@@ -39,27 +40,27 @@ class Network(reference.Network, Protocol):
         ...
 
 
-class NoStep(Exception):
-    """The network can only be evaluated on whole images."""
-
-
 class Stepper:
     """A network at one position of the raster. It holds all that is remembered of those before.
 
     Args:
         network: left as it is: memory and prepared weights are in the steps.
         batch: images advanced together, B.
+        context: what the images are conditioned on.
 
     Raises:
         NoStep: here, or from the first call, for a network that is not written for this.
     """
 
-    def __init__(self, network: Network, batch: int) -> None:
+    def __init__(
+        self, network: SteppingNetwork, batch: int, context: Context | None = None
+    ) -> None:
         for name in ("compose", "scale", "color_groups"):
             if not hasattr(network, name):
                 raise NoStep(f"{type(network).__name__} has no {name!r}")
         self.network = network
         self.batch = batch
+        self.context = context
         self.width = network.image_shape[2]
         self.steps: list[Step] = []  # in the order in which the composition calls the layers
 
@@ -84,16 +85,18 @@ class Stepper:
     def _step_of(self, layer: nn.Module) -> Step:
         if not hasattr(layer, "step"):
             raise NoStep(f"{type(layer).__name__} has no 'step'")
-        return layer.step(self.batch, self.width)
+        return layer.step(self.batch, self.width, self.context)
 
 
 def generate(
-    network: reference.Network,
+    model: network.Network,
     n: int,
     source: Source,
     *,
-    on_row: reference.OnRow | None = None,
+    context: Context | None = None,
+    on_row: OnRow | None = None,
     num_threads: int | None = None,
+    steps_only: bool = False,
 ) -> Tensor:
     """Walk in raster order, asking `source` for each symbol: uint8 (n, C, H, W).
 
@@ -101,39 +104,48 @@ def generate(
     as by `reference.generate`, and a warning is logged.
 
     Args:
-        network: makes images of its `image_shape`.
+        model: makes images of its `image_shape`.
         n: images generated together.
         source: see `sources`.
-        on_row: see `reference.OnRow`.
+        context: what the images are conditioned on.
+        on_row: see `network.OnRow`.
         num_threads: of torch during the walk; None: see `threads.sensible`.
+        steps_only: refuse a network that cannot be advanced position by position. Who decodes must
+            compute what who encoded did, and whole passes differ from steps by rounding.
+
+    Raises:
+        NoStep: `steps_only`, and the network can only be evaluated on whole images.
     """
-    images = reference.blank(network, n)
+    images = network.blank(model, n)
     try:
-        with threads.limited(num_threads or threads.sensible(network, n)):
-            return _walk(Stepper(network, n), images, source, on_row)
+        with threads.limited(num_threads or threads.sensible(model, n)):
+            return _walk(Stepper(model, n, context), images, source, on_row)
     except NoStep as reason:
+        if steps_only:
+            raise
         log.warning("generating by whole forward passes, which is slow: %s", reason)
-        return reference.generate(network, n, source, on_row=on_row)
+        return reference.generate(model, n, source, context=context, on_row=on_row)
 
 
 @torch.inference_mode()
-def _walk(
-    stepper: Stepper, images: Tensor, source: Source, on_row: reference.OnRow | None
-) -> Tensor:
-    network = stepper.network
-    colors, height, width = network.image_shape
-    groups = masks.group_slices(colors, network.color_groups)
-    pixels = network.scale(images[:, groups[-1], 0, 0]).zero_()
+def _walk(stepper: Stepper, images: Tensor, source: Source, on_row: OnRow | None) -> Tensor:
+    model = stepper.network
+    colors, height, width = model.image_shape
+    groups = masks.group_slices(colors, model.color_groups)
+    size = model.likelihood.parameters_per_pixel(colors)
+    shares = masks.group_slices(size, model.color_groups)
+    pixels = model.scale(images[:, groups[-1], 0, 0]).zero_()
+    parameters = pixels.new_zeros(len(images), size)  # of this pixel, as far as they are known
     for row in range(height):
         for column in range(width):
-            for group, members in enumerate(groups):
-                in_group = range(members.start, members.stop)
-                parameters = stepper(pixels, column, group).unflatten(-1, (len(in_group), -1))
-                for index, color in enumerate(in_group):
-                    log_probs = network.likelihood.log_probs(parameters[:, index])
+            for members, share, group in zip(groups, shares, itertools.count()):
+                parameters[:, share] = stepper(pixels, column, group)
+                for color in range(members.start, members.stop):
+                    earlier = images[:, :color, row, column]
+                    log_probs = model.likelihood.level_log_probs(parameters, earlier, color)
                     symbols = source(log_probs, Position(row, column, color))
                     images[:, color, row, column] = symbols
-                pixels = network.scale(images[:, members, row, column])
+                pixels = model.scale(images[:, members, row, column])
         if on_row:
             on_row(images, row)
     return images

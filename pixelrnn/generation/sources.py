@@ -1,9 +1,9 @@
-"""Where the next symbol comes from: drawn, or given and then drawn.
+"""Where the next symbol comes from: drawn, or taken where it is known and drawn elsewhere.
 
 Axes: `B` images generated together, `C` colours, `H W` image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
-"""Of randomness. One for each image: an image is then the same in any batch (exactly, where the
-network's numbers are: see `raster`). One for all. None: torch's global one."""
+"""Random generators: one for each image, which makes an image the same in any batch (exactly, where
+the network's numbers are: see `raster`); or one for all images; or None: torch's global one."""
 
 
 class Position(NamedTuple):
@@ -31,6 +31,10 @@ class Source(Protocol):
         ...
 
 
+SourceOf = Callable[[slice], Source]
+"""Makes the source of a batch, given which of all images the batch is."""
+
+
 class Draw:
     """Draws by inversion: the number of levels whose cumulative probability is at most u.
 
@@ -47,7 +51,10 @@ class Draw:
 
     def __init__(self, generators: Generators, temperature: float = 1.0) -> None:
         if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature}")
+            raise ValueError(
+                f"temperature must be above 0, got {temperature}: it divides the "
+                "log-probabilities; a small one, such as 1e-6, takes the likeliest level"
+            )
         self.generators = generators
         self.temperature = temperature
 
@@ -82,6 +89,51 @@ class Completion:
         drawn = self.draw(log_probs, position)
         given = self.images[:, color, row, column].to(drawn)
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
+
+
+def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
+    """Sources that draw n images, batch by batch.
+
+    Args:
+        n: number of images.
+        generators: see `Generators`.
+        temperature: see `Draw`.
+
+    Raises:
+        ValueError: not n generators, or temperature not above 0; at once.
+    """
+    if generators is None or isinstance(generators, torch.Generator):
+        draw = Draw(generators, temperature)
+        return lambda part: draw
+    if len(generators) != n:
+        raise ValueError(f"one generator for each of {n} images, got {len(generators)}")
+    Draw(generators, temperature)  # refuses a temperature now, not when the first batch is due
+    return lambda part: Draw(generators[part], temperature)
+
+
+def completions(
+    images: Tensor, known: Tensor, generators: Generators, temperature: float = 1.0
+) -> SourceOf:
+    """Sources that keep the known pixels of images and draw the others, batch by batch.
+
+    Args:
+        images: integers (n, C, H, W).
+        known: bool (H, W) or (n, H, W).
+        generators: see `Generators`.
+        temperature: see `Draw`.
+
+    Raises:
+        ValueError: wrong `known`, not n generators, or temperature not above 0; at once.
+    """
+    shape = (len(images), *images.shape[2:])
+    if known.dtype != torch.bool or known.shape not in (shape, shape[1:]):
+        raise ValueError(
+            f"known must be bool of shape {shape[1:]} or {shape}, "
+            f"got {known.dtype} {tuple(known.shape)}"
+        )
+    known = known.expand(shape)
+    draw = draws(len(images), generators, temperature)
+    return lambda part: Completion(images[part], known[part], draw(part))
 
 
 def for_images(seed: int, n: int) -> list[torch.Generator]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from pixelrnn.generation.reference import Network
+from pixelrnn.generation.network import Network
 
 WORK_PER_THREAD = 75_000_000
 """Weights times images for each thread.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step, views
@@ -70,7 +71,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         gates = torch.baddbmm(bias, images.flatten(1, 3), weight.transpose(1, 2))
         return gates.unflatten(1, images.shape[1:4])
 
-    def step(self, batch: int, width: int) -> Step:
+    def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """The same layer, one position at a time (see `stepping`)."""
         return DiagonalBiLSTMStep(self, batch, width)
 

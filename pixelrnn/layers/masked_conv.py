@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.stepping import Step, group_columns, group_order, views, windows
 from pixelrnn.ops import masks
 from pixelrnn.ops.few_rows import Add, product
@@ -85,7 +86,7 @@ class MaskedConv2d(nn.Module):
         y = F.conv2d(padded, weight, self.bias).permute(2, 3, 0, 1)
         return y.contiguous()  # sums take over the layout of their first term: all later layers
 
-    def step(self, batch: int, width: int) -> Step:
+    def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """The same layer, one position at a time (see `stepping`).
 
         Of several blocks, the outputs of a colour group stand together (`group_order`).

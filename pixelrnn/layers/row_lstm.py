@@ -5,6 +5,7 @@ Axes: `H W` image, `B` batch, `F` hidden features, `K` taps along the row.
 
 from torch import Tensor, nn
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.lstm_state import LSTMState, cell_steps, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step, views, windows
@@ -59,7 +60,7 @@ class RowLSTMLayer(nn.Module):
         )
         return states[0]
 
-    def step(self, batch: int, width: int) -> Step:
+    def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """The same layer, one position at a time (see `stepping`)."""
         return RowLSTMStep(self, batch, width)
 

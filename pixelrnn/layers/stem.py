@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedConvStep
 from pixelrnn.layers.stepping import Step
 from pixelrnn.ops import masks
@@ -44,7 +45,7 @@ class Stem(nn.Module):
         seen = self.row_end(last).masked_fill(first_row[:, None, None], 0)
         return y + seen[:, None]
 
-    def step(self, batch: int, width: int) -> Step:
+    def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """The same layer, one position at a time (see `stepping`)."""
         conv = MaskedConvStep(self.conv, batch, width)
         return conv if self.row_end is None else RowEndStep(self, batch, width)

@@ -1,4 +1,4 @@
-"""What a network's outputs mean: distributions over the levels of one sub-pixel, and units."""
+"""What a network's outputs mean: distributions over the levels of a pixel's colours, and units."""
 
 from pixelrnn.likelihood.base import Likelihood as Likelihood
 from pixelrnn.likelihood.bernoulli import Bernoulli as Bernoulli

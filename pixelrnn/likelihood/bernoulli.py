@@ -8,19 +8,22 @@ from pixelrnn.likelihood.base import Likelihood, at_least_float32
 
 
 class Bernoulli(Likelihood):
-    """P(1) = sigmoid(logit)."""
+    """P(1) = sigmoid(logit), with one logit per colour: P = C."""
 
     levels = 2
-    num_parameters = 1
 
-    def log_prob(self, parameters: Tensor, symbols: Tensor) -> Tensor:
-        """See `Likelihood.log_prob`. P = 1 logit."""
+    def parameters_per_pixel(self, colors: int) -> int:
+        """One logit per colour."""
+        return colors
+
+    def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
+        """Log-probability in nats: logits (..., C), pixel (..., C) of 0 and 1 -> (...)."""
         with torch.autocast(parameters.device.type, enabled=False):
-            logit = at_least_float32(parameters).squeeze(-1)
-            sign = 2 * symbols.to(logit.dtype) - 1
-            return F.logsigmoid(sign * logit)
+            logits = at_least_float32(parameters)
+            sign = 2 * pixel.to(logits.dtype) - 1
+            return F.logsigmoid(sign * logits).sum(-1)
 
-    def log_probs(self, parameters: Tensor) -> Tensor:
-        """See `Likelihood.log_probs`: (..., 1) -> (..., 2)."""
-        logit = at_least_float32(parameters)
+    def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
+        """Log-probabilities of 0 and 1 of one colour: logits (..., C) -> (..., 2) nats."""
+        logit = at_least_float32(parameters[..., color : color + 1])
         return torch.cat([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=-1)

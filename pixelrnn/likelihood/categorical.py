@@ -9,20 +9,30 @@ from pixelrnn.likelihood.base import Likelihood, at_least_float32
 
 
 class Categorical(Likelihood):
-    """One logit per level: no ordering of the levels is assumed, every shape can be fitted."""
+    """One logit per colour and level: no ordering of the levels is assumed; every shape fits.
+
+    The logits of a colour lie side by side: P = C * levels.
+
+    Args:
+        levels: number of values a colour of a pixel can take.
+    """
 
     @checked
     def __init__(self, levels: Levels = 256) -> None:
         self.levels = levels
-        self.num_parameters = levels
 
-    def log_prob(self, parameters: Tensor, symbols: Tensor) -> Tensor:
-        """See `Likelihood.log_prob`. P = levels logits."""
+    def parameters_per_pixel(self, colors: int) -> int:
+        """One logit per colour and level."""
+        return colors * self.levels
+
+    def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
+        """Log-probability in nats: logits (..., C * levels), pixel (..., C) -> (...)."""
         with torch.autocast(parameters.device.type, enabled=False):
             logits = at_least_float32(parameters).reshape(-1, self.levels)
-            nats = F.cross_entropy(logits, symbols.reshape(-1).long(), reduction="none")
-        return -nats.reshape(symbols.shape)
+            nats = F.cross_entropy(logits, pixel.reshape(-1).long(), reduction="none")
+        return -nats.reshape(pixel.shape).sum(-1)
 
-    def log_probs(self, parameters: Tensor) -> Tensor:
-        """See `Likelihood.log_probs`."""
-        return F.log_softmax(at_least_float32(parameters), dim=-1)
+    def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
+        """Log-probabilities of one colour: logits (..., C * levels) -> (..., levels) nats."""
+        logits = parameters[..., color * self.levels : (color + 1) * self.levels]
+        return F.log_softmax(at_least_float32(logits), dim=-1)

@@ -1,6 +1,7 @@
 """Whole networks: each an autoregressive image model with exact likelihood and exact samples."""
 
-from pixelrnn.models.base import PixelModel as PixelModel
+from pixelrnn.models.base import ImageDistribution as ImageDistribution
+from pixelrnn.models.causal import CausalModel as CausalModel
 from pixelrnn.models.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from pixelrnn.models.pixelcnn import PixelCNN as PixelCNN
 from pixelrnn.models.row_lstm import RowLSTM as RowLSTM

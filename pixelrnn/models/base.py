@@ -1,237 +1,200 @@
-"""The contract of a model: a causal network and a likelihood (section 2, equations 1 and 2).
+"""The public contract of every model: an exact distribution over images (section 2).
 
-    p(x) = prod over pixels i and colours k of p(x_{i,k} | all sub-pixels before it)
+    p(x) = prod over i of p(x_order[i] | x_order[0], ..., x_order[i - 1])
 
-Order: rows top to bottom, columns left to right, then R, G, B.
-Axes: `B` batch, `C` colours, `H W` image, `P` parameters of one distribution.
+Nothing outside a model knows which architecture it talks to. A public method checks its arguments;
+its private twin, named with an underscore, computes.
+
+Axes: `B` batch, `C` colours, `H W` image.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.generation.chunks import BATCH_SIZE, chunks, draws
-from pixelrnn.generation.reference import OnRow
-from pixelrnn.generation.sources import Completion, Generators
-from pixelrnn.layers.apply import Run, whole
-from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.likelihood.choice import for_levels
+from pixelrnn.generation.chunks import BATCH_SIZE, chunks
+from pixelrnn.generation.network import OnRow
+from pixelrnn.generation.sources import Generators, Source, SourceOf, completions, draws
 
 
-class PixelModel(nn.Module, ABC):
-    """Base of all models. A subclass writes `compose`; likelihood and generation follow from it.
+class ImageDistribution(nn.Module, ABC):
+    """Base of all models: how images are scored, and generated one sub-pixel at a time.
 
-    Attributes:
-        color_groups: number of colours that see each other in order; 1 if they do not. A subclass
-            sets it. Without it, or with layers that have no `step`, images are generated slowly.
+    A subclass writes `_log_prob`, `_conditionals` and `_generate`; `causal.CausalModel` does so for
+    one causal network.
 
     Args:
-        image_shape: (C, H, W) of the images it takes and makes.
+        image_shape: (C, H, W) of the images it scores and makes.
         levels: number of values of a sub-pixel.
-        likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
-
-    Raises:
-        ValueError: the likelihood has another number of levels.
+        classes: number of classes if it is class-conditional; labels then go with every call.
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], levels: int, likelihood: Likelihood | None
+        self, image_shape: tuple[int, int, int], levels: int, classes: int | None = None
     ) -> None:
         super().__init__()
-        self.image_shape = tuple(image_shape)
+        self.image_shape: tuple[int, int, int] = tuple(image_shape)
         self.levels = levels
-        self.likelihood = likelihood or for_levels(levels)
-        if self.likelihood.levels != levels:
-            raise ValueError(
-                f"likelihood.levels={self.likelihood.levels} but levels={levels}: make them equal"
-            )
+        self.classes = classes
 
-    @abstractmethod
-    def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """The network, written once for whole images and single positions.
+    @property
+    def order(self) -> Tensor:
+        """The order of generation: int64 (C * H * W,), flat indices into (H, W, C).
 
-        At a single position it runs once for each colour group, on the features of that group
-        alone (`layers.stepping`): besides `run`, only elementwise operations may stand here.
-
-        Args:
-            pixels: (..., C), scaled to [-1, 1].
-            run: applies a layer (see `layers.apply`).
-
-        Returns:
-            (..., C * P); for colour k they may depend on sub-pixels before k only.
+        It is `arange` for a model that goes by rows, then columns, then colours.
         """
+        return torch.arange(math.prod(self.image_shape))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Parameters of every conditional: uint8 (B, C, H, W) -> (H, W, B, C, P). No checks."""
-        pixels = self.scale(images).permute(2, 3, 0, 1)  # (H, W, B, C)
-        return self.compose(pixels, whole).unflatten(-1, (self.image_shape[0], -1))
-
-    def scale(self, symbols: Tensor) -> Tensor:
-        """Levels -> [-1, 1], in the dtype of the weights (section 5.2: scaled and centred)."""
-        dtype = next(self.parameters()).dtype
-        return symbols.to(dtype) * (2 / (self.levels - 1)) - 1
-
-    def log_prob(self, images: Tensor) -> Tensor:
-        """Exact log-likelihood in nats, differentiable: uint8 (B, C, H, W) -> (B,).
-
-        Raises:
-            ValueError: wrong shape, dtype or level.
-        """
-        self.check_images(images)
-        symbols = images.permute(2, 3, 0, 1)  # (H, W, B, C)
-        return self.likelihood.log_prob(self(images), symbols).sum(dim=(0, 1, 3))
-
-    def conditionals(self, images: Tensor) -> Tensor:
-        """Log-probabilities of every level of every sub-pixel, given the sub-pixels before it.
+    def log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Exact log-likelihood in nats, differentiable.
 
         Args:
             images: uint8 (B, C, H, W).
+            labels: int64 (B,) for a class-conditional model, else None.
+
+        Returns:
+            (B,) nats.
+
+        Raises:
+            ValueError: wrong shape, dtype, level or labels.
+        """
+        self.check_images(images)
+        self.check_labels(labels, len(images))
+        return self._log_prob(images, labels)
+
+    def conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Log-probabilities of every level of every sub-pixel, given those before it in `order`.
+
+        Args:
+            images: uint8 (B, C, H, W).
+            labels: int64 (B,) for a class-conditional model, else None.
 
         Returns:
             (B, C, levels, H, W) nats, normalised over levels.
 
         Raises:
-            ValueError: wrong shape, dtype or level.
+            ValueError: wrong shape, dtype, level or labels.
         """
         self.check_images(images)
-        return self.likelihood.log_probs(self(images)).permute(2, 3, 4, 0, 1)
+        self.check_labels(labels, len(images))
+        return self._conditionals(images, labels)
 
     def sample(
         self,
         n: int,
+        labels: Tensor | None = None,
         generator: Generators = None,
         temperature: float = 1.0,
         *,
         batch_size: int = BATCH_SIZE,
         progress: bool = False,
     ) -> Tensor:
-        """Draw n images: uint8 (n, C, H, W). Exact at temperature 1.
+        """Draw n images; exact at temperature 1.
 
         Args:
-            n: number of images, at least 1.
-            generator: of randomness: one, or a sequence of n, one for each image, which makes an
+            n: number of images, at least 0.
+            labels: int64 (n,) for a class-conditional model, else None.
+            generator: one for all images, or a sequence of n, one for each image, which makes an
                 image independent of its batch; None: torch's global one.
-            temperature: divides the log-probabilities; below 1 sharpens.
+            temperature: divides the log-probabilities, above 0; below 1 sharpens.
             batch_size: images drawn together.
             progress: show pixels per second and the time left.
 
-        Raises:
-            ValueError: n or batch_size below 1, temperature not above 0, not n generators.
-        """
-        done = self.sample_chunks(
-            n, generator, temperature, batch_size=batch_size, progress=progress
-        )
-        return torch.cat(list(done))
-
-    def sample_chunks(
-        self,
-        n: int,
-        generator: Generators = None,
-        temperature: float = 1.0,
-        *,
-        batch_size: int = BATCH_SIZE,
-        progress: bool = False,
-        on_row: OnRow | None = None,
-    ) -> Iterator[Tensor]:
-        """`sample`, yielding each batch when it is finished: uint8 (b, C, H, W).
-
-        Args:
-            n: as in `sample`, like all that is not named here.
-            generator: as in `sample`.
-            temperature: as in `sample`.
-            batch_size: as in `sample`.
-            progress: as in `sample`.
-            on_row: called after each row with the images of the batch, black below that row, and
-                the row: to show a picture while it grows.
+        Returns:
+            uint8 (n, C, H, W).
 
         Raises:
-            ValueError: as in `sample`.
+            ValueError: an argument is out of its range, or not n generators, or wrong labels.
         """
-        return chunks(
-            self,
-            n,
-            draws(n, generator, temperature),
-            batch_size=batch_size,
-            progress=progress,
-            on_row=on_row,
-        )
+        source_of = draws(n, generator, temperature)
+        parts = self.walk(source_of, n, labels, batch_size=batch_size, progress=progress)
+        return self._joined(parts)
 
     def complete(
         self,
         images: Tensor,
         known: Tensor,
+        labels: Tensor | None = None,
         generator: Generators = None,
         temperature: float = 1.0,
         *,
         batch_size: int = BATCH_SIZE,
         progress: bool = False,
     ) -> Tensor:
-        """Keep the known pixels, draw the rest in raster order given all before them.
+        """Keep the known pixels and draw the others, each given all before it in `order`.
 
         Known pixels that come later do not steer a draw: the model is autoregressive.
 
         Args:
             images: uint8 (B, C, H, W); unknown pixels may hold anything below `levels`.
-            known: bool (H, W) or (B, H, W).
-            generator: as in `sample`, like the rest.
-            temperature: as in `sample`.
-            batch_size: as in `sample`.
-            progress: as in `sample`.
+            known: bool (H, W) or (B, H, W), True where the pixel is kept.
+            labels: int64 (B,) for a class-conditional model, else None.
+            generator: one for all images, or one for each; None: torch's global one.
+            temperature: divides the log-probabilities, above 0; below 1 sharpens.
+            batch_size: images walked together.
+            progress: show pixels per second and the time left.
 
         Returns:
             uint8 (B, C, H, W).
 
         Raises:
-            ValueError: wrong shape, dtype or level, or as in `sample`.
+            ValueError: wrong images, `known` or labels, or another argument is out of its range.
         """
-        done = self.complete_chunks(
-            images, known, generator, temperature, batch_size=batch_size, progress=progress
-        )
-        return torch.cat(list(done))
+        self.check_images(images)
+        source_of = completions(images, known, generator, temperature)
+        parts = self.walk(source_of, len(images), labels, batch_size=batch_size, progress=progress)
+        return self._joined(parts)
 
-    def complete_chunks(
+    def walk(
         self,
-        images: Tensor,
-        known: Tensor,
-        generator: Generators = None,
-        temperature: float = 1.0,
+        source_of: SourceOf,
+        n: int,
+        labels: Tensor | None = None,
         *,
         batch_size: int = BATCH_SIZE,
         progress: bool = False,
         on_row: OnRow | None = None,
+        steps_only: bool = False,
     ) -> Iterator[Tensor]:
-        """`complete`, yielding each batch when it is finished: uint8 (b, C, H, W).
+        """Generate n images, asking a source for every sub-pixel in `order`.
+
+        Sampling, completion and coding are this walk with different sources
+        (`generation.sources`).
 
         Args:
-            images: as in `complete`.
-            known: as in `complete`.
-            generator: as in `sample`.
-            temperature: as in `sample`.
-            batch_size: as in `sample`.
-            progress: as in `sample`.
-            on_row: as in `sample_chunks`.
+            source_of: makes the source of a batch, given which of the n images the batch is.
+            n: number of images, at least 0.
+            labels: int64 (n,) for a class-conditional model, else None.
+            batch_size: images walked together.
+            progress: show pixels per second and the time left, on stderr.
+            on_row: called after each row with the images of the batch, black below that row, and
+                the row: to show a picture while it grows.
+            steps_only: refuse a model that can only be evaluated on whole images. For coding:
+                whole passes differ from steps by rounding.
+
+        Returns:
+            An iterator over batches, uint8 (b, C, H, W), each yielded when it is finished.
 
         Raises:
-            ValueError: as in `complete`.
+            ValueError: n, batch_size or labels are wrong; at once.
+            NoStep: `steps_only`, and the model has no steps; with the first batch.
         """
-        self.check_images(images)
-        shape = (len(images), *self.image_shape[1:])
-        if known.dtype != torch.bool or known.shape not in (shape, shape[1:]):
-            raise ValueError(
-                f"known must be bool of shape {shape[1:]} or {shape}, "
-                f"got {known.dtype} {tuple(known.shape)}"
+        self.check_labels(labels, n)
+
+        def generate(part: slice, row_done: OnRow) -> Tensor:
+            return self._generate(
+                part.stop - part.start,
+                source_of(part),
+                None if labels is None else labels[part],
+                on_row=row_done,
+                steps_only=steps_only,
             )
-        known = known.expand(shape)
-        draw = draws(len(images), generator, temperature)
+
         return chunks(
-            self,
-            len(images),
-            lambda part: Completion(images[part], known[part], draw(part)),
-            batch_size=batch_size,
-            progress=progress,
-            on_row=on_row,
+            generate, n, self.image_shape, batch_size=batch_size, progress=progress, on_row=on_row
         )
 
     def check_images(self, images: Tensor) -> None:
@@ -240,8 +203,12 @@ class PixelModel(nn.Module, ABC):
         Raises:
             ValueError: says what was expected and what came.
         """
+        if not isinstance(images, Tensor):
+            kind = f"{type(images).__module__}.{type(images).__name__}"
+            hint = "; use torch.from_numpy(...)" if kind == "numpy.ndarray" else ""
+            raise ValueError(f"images must be a torch.Tensor of dtype uint8, got a {kind}{hint}")
         if images.dtype != torch.uint8:
-            raise ValueError(f"images must be uint8, got {images.dtype}")
+            raise ValueError(f"images must be of dtype torch.uint8, got {images.dtype}")
         if images.dim() != 4 or images.shape[1:] != self.image_shape:
             expected = ", ".join(map(str, self.image_shape))
             raise ValueError(f"images must be (B, {expected}), got {tuple(images.shape)}")
@@ -249,3 +216,47 @@ class PixelModel(nn.Module, ABC):
             raise ValueError(
                 f"images must hold values below levels={self.levels}, got {int(images.max())}"
             )
+
+    def check_labels(self, labels: Tensor | None, n: int) -> None:
+        """Refuse labels that the model cannot take, or their absence if it needs them.
+
+        Raises:
+            ValueError: says what was expected and what came.
+        """
+        if self.classes is None:
+            if labels is not None:
+                raise ValueError("labels must be None: the model has no classes")
+            return
+        expected = f"labels must be int64 of shape ({n},) in [0, {self.classes})"
+        if not isinstance(labels, Tensor):
+            raise ValueError(f"{expected}, got {labels if labels is None else type(labels)}")
+        if labels.dtype != torch.int64 or labels.shape != (n,):
+            raise ValueError(f"{expected}, got {labels.dtype} {tuple(labels.shape)}")
+        outside = labels[(labels < 0) | (labels >= self.classes)]
+        if len(outside):
+            raise ValueError(f"{expected}, got {int(outside[0])}")
+
+    @abstractmethod
+    def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """`log_prob` without checks: nothing waits for the device."""
+
+    @abstractmethod
+    def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """`conditionals` without checks."""
+
+    @abstractmethod
+    def _generate(
+        self,
+        n: int,
+        source: Source,
+        labels: Tensor | None = None,
+        *,
+        on_row: OnRow | None = None,
+        steps_only: bool = False,
+    ) -> Tensor:
+        """Generate one batch of n images in `order`: uint8 (n, C, H, W). See `walk`."""
+
+    def _joined(self, parts: Iterator[Tensor]) -> Tensor:
+        device = next(self.parameters()).device
+        nothing = torch.zeros(0, *self.image_shape, dtype=torch.uint8, device=device)
+        return torch.cat([nothing, *parts])

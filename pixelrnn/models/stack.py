@@ -16,7 +16,7 @@ from pixelrnn.layers.head import Head, default_width
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.stem import Stem
 from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.causal import CausalModel
 
 
 def color_groups(colors: int, color_conditioning: bool) -> int:
@@ -24,13 +24,13 @@ def color_groups(colors: int, color_conditioning: bool) -> int:
     return colors if color_conditioning else 1
 
 
-class StackModel(PixelModel):
+class StackModel(CausalModel):
     """Stem, blocks, skips, head.
 
     Args:
         image_shape: (C, H, W).
         levels: number of values of a sub-pixel.
-        likelihood: see `PixelModel`.
+        likelihood: see `CausalModel`.
         hidden: h.
         blocks: modules with `compose(x, run)` from 2h to 2h features.
         skip: a learnt 1x1 (mask B) from each block's output to the head's input, summed to it.
@@ -57,12 +57,11 @@ class StackModel(PixelModel):
         row_end: bool = False,
         checkpoint_layers: bool = False,
     ) -> None:
-        super().__init__(image_shape, levels, likelihood)
-        self.checkpoint_layers = checkpoint_layers
         colors = image_shape[0]
         groups = color_groups(colors, color_conditioning)
+        super().__init__(image_shape, levels, likelihood, color_groups=groups)
+        self.checkpoint_layers = checkpoint_layers
         stream = 2 * hidden
-        self.color_groups = groups
         self.stem = Stem(colors, stream, first_kernel_size, groups, row_end)
         self.blocks = nn.ModuleList(blocks)
         self.skips = nn.ModuleList(
@@ -71,12 +70,12 @@ class StackModel(PixelModel):
         self.head = Head(
             stream,
             head_width or default_width(levels),
-            colors * self.likelihood.num_parameters,
+            self.likelihood.parameters_per_pixel(colors),
             groups,
         )
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """See `PixelModel.compose`."""
+        """See `CausalModel.compose`."""
         x = run(self.stem, pixels)
         skipped = []
         for index, block in enumerate(self.blocks):

@@ -5,13 +5,13 @@ import warnings
 from pytorch_lightning import Trainer
 
 from pixelrnn.data.base import PixelDataModule, Split
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
 
 
 def evaluate(
-    model: PixelModel, data: PixelDataModule, split: Split, accelerator: str = "cpu"
+    model: ImageDistribution, data: PixelDataModule, split: Split, accelerator: str = "cpu"
 ) -> dict[str, float]:
     """Evaluate every image of a split once.
 

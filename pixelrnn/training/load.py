@@ -14,15 +14,15 @@ from omegaconf import OmegaConf
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.runs import record
 from pixelrnn.training import checkpoint
 
-Built = TypeVar("Built", PixelModel, PixelDataModule)
+Built = TypeVar("Built", ImageDistribution, PixelDataModule)
 
 
-def load_model(path: str | Path) -> PixelModel:
+def load_model(path: str | Path) -> ImageDistribution:
     """The model of a run folder (its best checkpoint) or of a checkpoint file, in eval mode.
 
     Args:
@@ -40,7 +40,7 @@ def load_model(path: str | Path) -> PixelModel:
     elif not path.exists():
         record.config(path)  # says that there is no such run, and which there are
     content = checkpoint.read(path)
-    model = build(content.get("model"), PixelModel, path)
+    model = build(content.get("model"), ImageDistribution, path)
     prefix = "model."
     weights = {
         name.removeprefix(prefix): value

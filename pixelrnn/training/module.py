@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pixelrnn.errors import TrainingError
 from pixelrnn.likelihood.units import bits_per_dim
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.training.metrics import NegativeLogLikelihood
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -38,7 +38,7 @@ class PixelModule(LightningModule):
 
     def __init__(
         self,
-        model: PixelModel,
+        model: ImageDistribution,
         optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
         model_config: dict[str, Any] | None = None,

@@ -15,7 +15,7 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
-from pixelrnn.models.base import PixelModel
+from pixelrnn.models.causal import CausalModel
 
 SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
@@ -145,8 +145,8 @@ def test_an_error_of_one_percent_shows(kind, layer, path, monkeypatch):
     assert largest_difference(model) < 1e-10
     original = layer.step
 
-    def planted(self, batch, width):
-        step = owner = original(self, batch, width)
+    def planted(self, batch, width, context=None):
+        step = owner = original(self, batch, width, context)
         *parents, name = path.split(".")
         for parent in parents:
             owner = getattr(owner, parent)
@@ -193,12 +193,11 @@ def test_threads_by_size():
         assert threads.sensible(PixelCNN((3, 4, 4), hidden=64), 128) == 2
 
 
-class Twice(PixelModel):
+class Twice(CausalModel):
     """One layer used at two depths: each use has a memory of its own."""
 
     def __init__(self, layer, groups):
-        super().__init__((3, 3, 3), 2, None)
-        self.color_groups = groups
+        super().__init__((3, 3, 3), 2, color_groups=groups)
         self.stem = Stem(3, 6, 3, groups)
         self.layer = layer
         self.head = MaskedConv2d("B", 6, 3, (1, 1), groups)

@@ -16,7 +16,11 @@ def p_value(model, temperature, count=100_000):
     space = all_images(shape, levels)
     expected = model.log_prob(space).exp().detach().double() * count
     generator = torch.Generator().manual_seed(0)
-    images = model.sample(count, generator, temperature, batch_size=10_000).flatten(1).long()
+    images = (
+        model.sample(count, generator=generator, temperature=temperature, batch_size=10_000)
+        .flatten(1)
+        .long()
+    )
     powers = levels ** torch.arange(images.shape[1] - 1, -1, -1)
     observed = torch.bincount((images * powers).sum(1), minlength=len(space)).double()
     rare = expected < 5  # pooled, so that the statistic follows its distribution
@@ -46,13 +50,15 @@ def test_a_generator_for_each_image(case):
     def generators():
         return [torch.Generator().manual_seed(seed) for seed in range(5)]
 
-    together = model.sample(5, generators())
-    assert torch.equal(model.sample(5, generators(), batch_size=2), together)
+    together = model.sample(5, generator=generators())
+    assert torch.equal(model.sample(5, generator=generators(), batch_size=2), together)
     for index, generator in enumerate(generators()):
-        assert torch.equal(model.sample(1, [generator])[0], together[index])
+        assert torch.equal(model.sample(1, generator=[generator])[0], together[index])
     images = torch.zeros(5, 3, 3, 3, dtype=torch.uint8)
     known = torch.zeros(3, 3, dtype=torch.bool)
-    assert torch.equal(model.complete(images, known, generators(), batch_size=3), together)
+    assert torch.equal(
+        model.complete(images, known, generator=generators(), batch_size=3), together
+    )
 
 
 def test_generators_for_images_differ_and_repeat():
@@ -65,9 +71,13 @@ def test_generators_for_images_differ_and_repeat():
 
 def test_one_generator_repeats():
     model = THREE[0]((3, 3, 3), 5)
-    first = model.sample(4, torch.Generator().manual_seed(0), batch_size=3)
-    assert torch.equal(model.sample(4, torch.Generator().manual_seed(0), batch_size=3), first)
-    assert not torch.equal(model.sample(4, torch.Generator().manual_seed(1), batch_size=3), first)
+    first = model.sample(4, generator=torch.Generator().manual_seed(0), batch_size=3)
+    assert torch.equal(
+        model.sample(4, generator=torch.Generator().manual_seed(0), batch_size=3), first
+    )
+    assert not torch.equal(
+        model.sample(4, generator=torch.Generator().manual_seed(1), batch_size=3), first
+    )
 
 
 def test_low_temperature_takes_the_likeliest():

@@ -37,7 +37,12 @@ def test_log_prob_is_differentiable(model):
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        (torch.zeros(2, 3, 2, 3), "uint8"),
+        (torch.zeros(2, 3, 2, 3), "uint8, got torch.float32"),
+        (
+            torch.zeros(2, 3, 2, 3, dtype=torch.uint8).numpy(),
+            r"torch.Tensor of dtype uint8, got a numpy.ndarray; use torch.from_numpy\(...\)",
+        ),
+        ([[0]], "torch.Tensor of dtype uint8, got a builtins.list"),
         (torch.zeros(2, 3, 3, 2, dtype=torch.uint8), r"\(B, 3, 2, 3\)"),
         (torch.zeros(3, 2, 3, dtype=torch.uint8), r"\(B, 3, 2, 3\)"),
         (torch.full((1, 3, 2, 3), 5, dtype=torch.uint8), "levels=5, got 5"),
@@ -53,13 +58,31 @@ def test_wrong_images_are_refused(model, images, says):
 
 def test_wrong_requests_are_refused(model):
     with pytest.raises(ValueError, match="n must be"):
-        model.sample(0)
-    with pytest.raises(ValueError, match="temperature"):
+        model.sample(-1)
+    with pytest.raises(ValueError, match="temperature must be above 0, got 0: it divides"):
         model.sample(1, temperature=0)
+    with pytest.raises(ValueError, match="labels must be None: the model has no classes"):
+        model.sample(1, torch.zeros(1, dtype=torch.int64))
     images = random_images(2, (3, 2, 3), 5)
     for known in (torch.ones(2, 3), torch.ones(3, 2, dtype=torch.bool)):
         with pytest.raises(ValueError, match="known must be bool"):
             model.complete(images, known)
+
+
+@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+@pytest.mark.parametrize("shape", [(1, 2, 3), (3, 1, 4), (3, 4, 1)], ids=str)
+def test_no_images_are_a_batch_too(case, shape):
+    model = case(shape, 5, dtype=torch.float32)
+    nothing = torch.zeros(0, *shape, dtype=torch.uint8)
+    assert model.log_prob(nothing).shape == (0,)
+    assert model.conditionals(nothing).shape == (0, shape[0], 5, *shape[1:])
+    assert torch.equal(model.sample(0), nothing)
+    assert torch.equal(model.complete(nothing, torch.ones(shape[1:], dtype=torch.bool)), nothing)
+    model.log_prob(nothing).sum().backward()
+
+
+def test_order_is_rows_columns_colours(model):
+    assert torch.equal(model.order, torch.arange(18))
 
 
 @pytest.mark.parametrize("build", [PixelCNN, RowLSTM, DiagonalBiLSTM])

@@ -1,0 +1,39 @@
+"""What generation needs to know of a network, and the images that it fills in."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pixelrnn.layers.apply import Context
+from pixelrnn.likelihood.base import Likelihood
+
+
+class Network(Protocol):
+    """A causal network on whole images."""
+
+    image_shape: tuple[int, int, int]
+    likelihood: Likelihood
+
+    def __call__(self, images: Tensor, context: Context | None = None) -> Tensor:
+        """Parameters of every pixel's distribution: uint8 (B, C, H, W) -> (H, W, B, P)."""
+        ...
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The weights, whose device is where images are made."""
+        ...
+
+
+class NoStep(Exception):
+    """The network can only be evaluated on whole images."""
+
+
+OnRow = Callable[[Tensor, int], None]
+"""Called with the images (n, C, H, W) and the row that is now complete; rows below are still 0."""
+
+
+def blank(network: Network, n: int) -> Tensor:
+    """Images to fill in: uint8 (n, C, H, W), where the network's weights are."""
+    device = next(iter(network.parameters())).device
+    return torch.zeros(n, *network.image_shape, dtype=torch.uint8, device=device)

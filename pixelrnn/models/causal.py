@@ -1,0 +1,121 @@
+"""One causal network and a likelihood: equations 1 and 2 of the paper.
+
+    p(x) = prod over pixels i and colours k of p(x_{i,k} | all sub-pixels before it)
+
+Order: rows top to bottom, columns left to right, then R, G, B.
+Axes: `B` batch, `C` colours, `H W` image, `P` parameters of a pixel's distribution.
+"""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from pixelrnn.generation import raster
+from pixelrnn.generation.network import OnRow
+from pixelrnn.generation.sources import Source
+from pixelrnn.layers.apply import Context, Run, Whole
+from pixelrnn.likelihood.base import Likelihood
+from pixelrnn.likelihood.choice import for_levels
+from pixelrnn.models.base import ImageDistribution
+
+
+class CausalModel(ImageDistribution):
+    """Base of the models in raster order. A subclass writes `compose`; all else follows from it.
+
+    Args:
+        image_shape: (C, H, W) of the images it scores and makes.
+        levels: number of values of a sub-pixel.
+        likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
+        color_groups: number of colours that see each other in order; 1 if they do not.
+        classes: number of classes if it is class-conditional (see `context`).
+
+    Raises:
+        ValueError: the likelihood has another number of levels, or ties colours that see each
+            other.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        likelihood: Likelihood | None = None,
+        *,
+        color_groups: int = 1,
+        classes: int | None = None,
+    ) -> None:
+        super().__init__(image_shape, levels, classes)
+        self.likelihood = likelihood or for_levels(levels)
+        self.color_groups = color_groups
+        if self.likelihood.levels != levels:
+            raise ValueError(
+                f"likelihood.levels={self.likelihood.levels} but levels={levels}: make them equal"
+            )
+        if self.likelihood.ties_colors and color_groups > 1:
+            raise ValueError(
+                f"{type(self.likelihood).__name__} ties the colours of a pixel itself: "
+                "set color_conditioning=False"
+            )
+
+    @abstractmethod
+    def compose(self, pixels: Tensor, run: Run) -> Tensor:
+        """The network, written once for whole images and single positions.
+
+        At a single position it runs once for each colour group, on the features of that group
+        alone (`layers.stepping`): besides `run`, only elementwise operations may stand here.
+
+        Args:
+            pixels: scaled to [-1, 1]; whole images (H, W, B, C), or at a single position the
+                colours of one group (B, C_k).
+            run: applies a layer (see `layers.apply`).
+
+        Returns:
+            (H, W, B, P), or at a single position the group's part of the parameters (B, P_k). The
+            part of colour group k may depend on sub-pixels before k only.
+        """
+
+    def context(self, labels: Tensor | None) -> Context | None:
+        """What the images are conditioned on, for a whole batch: computed once, bound into `run`.
+
+        Args:
+            labels: int64 (B,) if the model has classes, else None.
+        """
+        return None
+
+    def forward(self, images: Tensor, context: Context | None = None) -> Tensor:
+        """Parameters of every pixel's distribution: uint8 (B, C, H, W) -> (H, W, B, P)."""
+        pixels = self.scale(images).permute(2, 3, 0, 1)  # (H, W, B, C)
+        return self.compose(pixels, Whole(context))
+
+    def scale(self, symbols: Tensor) -> Tensor:
+        """Levels -> [-1, 1], in the dtype of the weights (section 5.2: scaled and centred)."""
+        dtype = next(self.parameters()).dtype
+        return symbols.to(dtype) * (2 / (self.levels - 1)) - 1
+
+    def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        parameters = self(images, self.context(labels))
+        return self.likelihood.log_prob(parameters, images.permute(2, 3, 0, 1)).sum((0, 1))
+
+    def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        parameters = self(images, self.context(labels))
+        pixels = images.permute(2, 3, 0, 1)  # (H, W, B, C)
+        tables = [
+            self.likelihood.level_log_probs(parameters, pixels[..., :color], color)
+            for color in range(self.image_shape[0])
+        ]
+        return torch.stack(tables, dim=3).permute(2, 3, 4, 0, 1)
+
+    def _generate(
+        self,
+        n: int,
+        source: Source,
+        labels: Tensor | None = None,
+        *,
+        on_row: OnRow | None = None,
+        steps_only: bool = False,
+    ) -> Tensor:
+        with torch.no_grad():
+            context = self.context(labels)
+        return raster.generate(
+            self, n, source, context=context, on_row=on_row, steps_only=steps_only
+        )
