@@ -58,7 +58,7 @@ class DiagonalBiLSTMLayer(nn.Module):
             self.state.hidden,
             self.state.cell,
             pad_before=1,
-            held=skew.outside_image(height, width),
+            frozen=skew.outside_image(height, width),
             kernel=self.kernel,
         )  # (D, T, H, B, F)
         left, mirrored = skew.unskew(states, width)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMState
 from pixelrnn.layers.row_lstm import RowLSTMLayer
+from pixelrnn.ops.conv_lstm.reference import equation_3
 
 
 def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
     image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
     padding = (0, conv.kernel_size[1] // 2)
     gates = F.conv2d(image, conv.weight * conv.mask, conv.bias, padding=padding)  # (B, 4F, H, W)
-    line = _Line(layer.state, 0, before=padding[1], after=padding[1], batch=len(image))
+    line = _Recurrence(layer.state, 0, before=padding[1], after=padding[1], batch=len(image))
     rows = line.run(gates.unbind(2), active=[slice(None)] * len(x))
     return torch.stack(rows).permute(0, 3, 1, 2)  # rows are (B, F, W)
 
@@ -44,14 +45,14 @@ def _diagonals(state: LSTMState, direction: int, gates: Tensor) -> Tensor:
     for row in range(height):
         skewed[:, :, row, row : row + width] = gates[:, :, row]
     active = [slice(max(0, t - width + 1), min(t + 1, height)) for t in range(height + width - 1)]
-    line = _Line(state, direction, before=1, after=0, batch=batch)
+    line = _Recurrence(state, direction, before=1, after=0, batch=batch)
     lines = torch.stack(line.run(skewed.unbind(3), active), dim=3)  # (B, F, H, T)
     rows = [lines[:, :, row, row : row + width] for row in range(height)]
     return torch.stack(rows, dim=2)
 
 
-class _Line:
-    """Equation 3 with the weights of one direction, line after line."""
+class _Recurrence:
+    """The recurrence with the weights of one direction, line after line."""
 
     def __init__(
         self, state: LSTMState, direction: int, *, before: int, after: int, batch: int
@@ -71,9 +72,8 @@ class _Line:
             above = self.initial_hidden.expand(-1, -1, self.before)
             below = self.initial_hidden.expand(-1, -1, self.after)
             padded = torch.cat([above, hidden, below], dim=2)
-            o, f, i, g = (inputs + F.conv1d(padded, self.kernel)).chunk(4, dim=1)
-            next_cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-            next_hidden = o.sigmoid() * next_cell.tanh()
+            gates = inputs + F.conv1d(padded, self.kernel)
+            *_, next_cell, next_hidden = equation_3(gates, cell, dim=1)
             pixels = torch.zeros(places, dtype=torch.bool, device=inputs.device)
             pixels[inside] = True
             cell = torch.where(pixels, next_cell, first_cell)

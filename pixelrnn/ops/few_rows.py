@@ -123,7 +123,9 @@ class NativeProduct(Product):
         shape, address, run = (rows, job.given), ctypes.addressof(job), self.run
         reads_x = window is None or place is not None
 
-        def add(x: Tensor) -> None:
+        kept = self.packed, job, tensors  # as long as their addresses are used
+
+        def add(x: Tensor, _kept: object = kept) -> None:
             if not reads_x:
                 run(address, None, 0)
                 return
@@ -135,7 +137,6 @@ class NativeProduct(Product):
                 stride = shape[1]
             run(address, x.data_ptr(), stride)
 
-        add.kept = (self.packed, job, tensors)  # as long as their addresses are used
         return add
 
 

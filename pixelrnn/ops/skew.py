@@ -1,15 +1,15 @@
 """Skewing: the map in which every anti-diagonal of the image is one line (section 3.2, figure 3).
 
-    image            skewed: line t holds the pixels with r + c = t, at place r
+    image            skewed: line t holds the pixels with r + c = t, at position r
     a b c            t:   0  1  2  3
     d e f            r=0: a  b  c  .
                      r=1: .  d  e  f
 
 Pixel (r, c) lies W pixels per row and one per column from the first; so the skewed map, one pixel
-per line and W - 1 per place, is a view of the image. Outside the image (the dots) the view shows
-other pixels: whoever reads it must know which places to leave out (`outside_image`).
+per line and W - 1 per position, is a view of the image. Outside the image (the dots) the view shows
+other pixels: whoever reads it must leave those positions out (`outside_image`).
 
-Axes: `D` directions, `H W` image, `T = H + W - 1` lines, `B` batch, `F` features.
+Axes: `D` directions, `H W` image, `T = H + W - 1` lines of `H` positions, `B` batch, `F` features.
 """
 
 from functools import lru_cache
@@ -20,31 +20,31 @@ from torch import Tensor
 
 
 def skew(image: Tensor) -> Tensor:
-    """(D, H, W, B, F) -> (D, T, H, B, F), a view; other pixels stand outside the image.
+    """Return the skewed view, (D, H, W, B, F) -> (D, T, H, B, F).
 
-    Its gradient is read inside the image only.
+    Outside the image it shows other pixels. Its gradient is read inside the image only.
     """
     return _Skew.apply(image)
 
 
 def unskew(skewed: Tensor, width: int) -> Tensor:
-    """(D, T, H, B, F) -> (D, H, W, B, F), a view.
+    """Return the image of a skewed map, (D, T, H, B, F) -> (D, H, W, B, F), a view.
 
-    Its gradient is zero outside the image.
+    The gradient of the map is zero outside the image.
     """
     return _Unskew.apply(skewed, width)
 
 
 @lru_cache(maxsize=64)
 def outside_image(height: int, width: int) -> Tensor:
-    """Places of lines that hold no pixel (t < r or t >= r + W): bool, (T, H), on the CPU.
+    """Return which positions hold no pixel (t < r or t >= r + W): bool, (T, H), on the CPU.
 
-    There the recurrence holds its state at the learned initial value. Behind the right border no
-    pixel would read it, but half of all places are outside: they need not be computed.
+    There the recurrence keeps its state frozen at the learned initial value. Behind the right
+    border no pixel would read it, but half of all positions are outside: they need no computing.
     """
     line = torch.arange(height + width - 1)[:, None]
-    place = torch.arange(height)
-    return (line < place) | (line >= place + width)
+    position = torch.arange(height)
+    return (line < position) | (line >= position + width)
 
 
 def _skewed_view(image: Tensor) -> Tensor:
@@ -56,9 +56,9 @@ def _skewed_view(image: Tensor) -> Tensor:
 
 def _image_view(skewed: Tensor, width: int) -> Tensor:
     directions, _, height, batch, features = skewed.shape
-    direction, line, place, *rest = skewed.stride()
+    direction, line, position, *rest = skewed.stride()
     size = directions, height, width, batch, features
-    return skewed.as_strided(size, (direction, line + place, line, *rest))
+    return skewed.as_strided(size, (direction, line + position, line, *rest))
 
 
 class _Skew(torch.autograd.Function):

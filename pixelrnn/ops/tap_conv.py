@@ -1,7 +1,7 @@
 """A convolution as one product per tap, on maps whose pixels are rows of features.
 
-Two to three times as fast as `conv2d`, which would also copy the map into its own layout and back.
-Taps that see nothing are not there at all. Axes: `H W` image, `B` batch, `I` features in, `O`
+It is two to three times as fast as `conv2d`, which would also copy the map into its own layout and
+back. Taps that see nothing are left out. Axes: `H W` image, `B` batch, `I` features in, `O`
 features out, `K` taps.
 """
 
@@ -13,17 +13,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Offset = tuple[int, int]
-"""Rows up (at least 0) and columns to the left (negative: to the right)."""
+"""The tap's distance: rows up (at least 0), columns to the left (negative: to the right)."""
 
 
 def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """`y[r, c] = bias + sum over k of weight[k] @ x[r - up_k, c - left_k]`, zero outside.
+    """Compute `y[r, c] = bias + sum over k of weight[k] @ x[r - up_k, c - left_k]`.
+
+    Outside the image x counts as zero.
 
     Args:
-        x: (H, W, B, I), any float dtype; under autocast it and the rest are cast.
+        x: (H, W, B, I), any float dtype; under autocast all tensors are cast to its dtype.
         weight: (K, O, I).
         bias: (O,).
-        offsets: K of them, the first (0, 0).
+        offsets: where each of the K taps reads; the first is (0, 0).
 
     Returns:
         (H, W, B, O), contiguous.
@@ -37,7 +39,7 @@ def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset])
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """The definition of `tap_conv`, tap by tap; it can be differentiated again and again."""
+    """Compute what `tap_conv` does, tap by tap; this can be differentiated again and again."""
     y = bias.expand(*x.shape[:3], -1)
     for matrix, offset in zip(weight, offsets, strict=True):
         y = y + _moved(x, offset) @ matrix.t()
@@ -59,11 +61,11 @@ class _TapConv(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, offsets = ctx.saved_tensors, ctx.offsets
+        (x, weight, bias), offsets = ctx.saved_tensors, ctx.offsets
         if torch.is_grad_enabled():  # create_graph=True
-            y = reference(*inputs, offsets)
+            y = reference(x, weight, bias, offsets)
+            inputs = (x, weight, bias)
             return *torch.autograd.grad(y, inputs, grad_y, create_graph=True), None
-        x, weight, _ = inputs
         grad_y = grad_y.contiguous()
         with torch.autocast(x.device.type, enabled=False):
             grad_x = grad_y @ weight[0]
@@ -77,7 +79,7 @@ class _TapConv(torch.autograd.Function):
 def _weight_gradient(
     x: Tensor, grad_y: Tensor, weight: Tensor, offsets: tuple[Offset, ...]
 ) -> Tensor:
-    """(K, O, I): one product per tap over all pixels; x is moved once per column offset."""
+    """Return (K, O, I): one product per tap over all pixels; x is moved once per column offset."""
     gradient = torch.empty_like(weight)
     moved: dict[int, Tensor] = {}
     for index, (up, left) in enumerate(offsets):
@@ -89,7 +91,7 @@ def _weight_gradient(
 
 
 def _moved(x: Tensor, offset: Offset) -> Tensor:
-    """`x[r - up, c - left]` at (r, c), zero outside; x itself for (0, 0)."""
+    """Return `x[r - up, c - left]` at (r, c), zero outside; x itself for (0, 0)."""
     up, left = offset
     if up == left == 0:
         return x
@@ -101,7 +103,7 @@ def _moved(x: Tensor, offset: Offset) -> Tensor:
 
 
 def _overlap(y: Tensor, x: Tensor, offset: Offset) -> tuple[Tensor, Tensor]:
-    """The pixels of y that see a pixel of x through a tap, and those pixels of x."""
+    """Return the pixels of y that see a pixel of x through a tap, and those pixels of x."""
     up, left = offset
     height, width = x.shape[:2]
     rows, columns = max(height - up, 0), max(width - abs(left), 0)

@@ -1,4 +1,8 @@
-// Numbers and the pointwise part of equation 3 and of its backward, for one feature at one place.
+// Numbers, and the pointwise part of equation 3 and its derivative for one feature at one position.
+//
+// The reference of `equation_3` is `reference.equation_3` in Python, that of its derivative
+// `cell.equation_3_backward`; tests/ops/conv_lstm/test_cell.py and test_autograd.py hold what is
+// compiled from this file equal to them.
 //
 // exp and tanh of float are written out, after Cephes, so that every compiler vectorises them:
 // errors stay within 2 ulp. double takes those of the standard library: it serves tests.
@@ -71,13 +75,13 @@ inline float hyperbolic_tangent(float x) {
 template <class C> inline C logistic(C x) { return C(1) / (C(1) + exponential(-x)); }
 
 // Activations, and the state after them.
-template <class C> struct Cell {
+template <class C> struct CellOutput {
     C o, f, i, g, c, h;
 };
 
 // Equation 3, from gates before their nonlinearity and c of the line before.
-template <class C> inline Cell<C> advance(C o, C f, C i, C g, C before) {
-    Cell<C> cell{logistic(o), logistic(f), logistic(i), hyperbolic_tangent(g), C(0), C(0)};
+template <class C> inline CellOutput<C> equation_3(C o, C f, C i, C g, C before) {
+    CellOutput<C> cell{logistic(o), logistic(f), logistic(i), hyperbolic_tangent(g), C(0), C(0)};
     cell.c = cell.f * before + cell.i * cell.g;
     cell.h = cell.o * hyperbolic_tangent(cell.c);
     return cell;
@@ -88,9 +92,9 @@ template <class C> struct CellGradient {
     C o, f, i, g, before;
 };
 
-// The derivative of `advance`, from activations, c before and after, gradients of h and c after.
+// The derivative of `equation_3`, from activations, c before and after, gradients of h and c after.
 template <class C>
-inline CellGradient<C> retreat(C o, C f, C i, C g, C before, C c, C grad_h, C grad_c) {
+inline CellGradient<C> equation_3_backward(C o, C f, C i, C g, C before, C c, C grad_h, C grad_c) {
     const C t = hyperbolic_tangent(c);
     const C dc = grad_c + grad_h * o * (C(1) - t * t);
     return {grad_h * t * o * (C(1) - o), dc * before * f * (C(1) - f), dc * g * i * (C(1) - i),

@@ -1,20 +1,23 @@
 """The recurrence with a hand-written backward: few large products, nothing stored twice.
 
-Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps;
-`N`: active places of all lines (`plan`). The derivation is in the README.
+The derivation is in the README. Axes: `D` directions, `T` steps (lines), `L` positions on a line,
+`B` batch, `F` features, `K` kernel taps; `N` active positions of all lines, `S` positions whose c
+is stored (`active_positions.py`).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import active_places as plans
-from pixelrnn.ops.conv_lstm import loops as plain_loops
-from pixelrnn.ops.conv_lstm.active_places import Plan
-from pixelrnn.ops.conv_lstm.cell import Compile
-from pixelrnn.ops.conv_lstm.loops import Loops
+from pixelrnn.ops.conv_lstm.active_positions import (
+    ActivePositions,
+    active_positions,
+    disjoint,
+    mask_objection,
+)
+from pixelrnn.ops.conv_lstm.interfaces import Compile, Loops, LoopsFor
+from pixelrnn.ops.conv_lstm.loops import initial_hidden_gradient, line_by_line, weight_gradient
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
@@ -22,11 +25,13 @@ _graph_is_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph
 """Asked in a backward: may it run again? If not, what it saved can be overwritten."""
 
 
-def supports(input_to_state: Tensor, held: Tensor | None, compile: Compile) -> str | None:
-    """What stands against this rung, or None."""
+def autograd_objection(
+    input_to_state: Tensor, frozen: Tensor | None, compile: Compile
+) -> str | None:
+    """Return why this rung cannot take the input, or None if it can."""
     if input_to_state.dtype not in DTYPES:
         return f"no version for {input_to_state.dtype}"
-    return plans.problem(held)
+    return mask_objection(frozen)
 
 
 def conv_lstm(
@@ -35,25 +40,25 @@ def conv_lstm(
     initial_hidden: Tensor,  # (D, F)
     initial_cell: Tensor,  # (D, F)
     pad_before: int,
-    held: Tensor | None,  # (T, L) bool, on the CPU
+    frozen: Tensor | None,  # (T, L) bool, on the CPU
     compile: Compile = "auto",
     overwrite: bool = False,
-    choose_loops: Callable[[Compile, str, torch.dtype], Loops] = plain_loops.choose,
+    loops_for: LoopsFor = line_by_line,
 ) -> Tensor:  # (D, T, L, B, F)
-    """See `dispatch.conv_lstm`. Under autocast products are in its dtype, c in float32.
+    """Compute what `dispatch.conv_lstm` describes, with the loops of `loops_for`.
 
-    `choose_loops` takes `compile`, the type of the device and the dtype of the products.
+    Under autocast products are in its dtype, c in float32.
     """
     device = input_to_state.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         input_to_state, state_to_state = input_to_state.to(dtype), state_to_state.to(dtype)
     inputs = (input_to_state, state_to_state, initial_hidden, initial_cell)
-    plan = plans.make(held, *input_to_state.shape[1:3])
-    loops = choose_loops(compile, device, input_to_state.dtype)
+    active = active_positions(frozen, *input_to_state.shape[1:3])
+    loops = loops_for(compile, device, input_to_state.dtype)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     with torch.autocast(device, enabled=False):
-        return _ConvLSTM.apply(*inputs, pad_before, plan, loops, keep, overwrite)
+        return _ConvLSTM.apply(*inputs, pad_before, active, loops, keep, overwrite)
 
 
 class _ConvLSTM(torch.autograd.Function):
@@ -65,23 +70,23 @@ class _ConvLSTM(torch.autograd.Function):
         initial_hidden: Tensor,
         initial_cell: Tensor,
         pad_before: int,
-        plan: Plan,
+        active: ActivePositions,
         loops: Loops,
         keep: bool,
         overwrite: bool,
     ) -> Tensor:
-        gates = _places_apart(_rows_contiguous(input_to_state), plan)
-        # Where all places are active, the gates are laid out as their activations are kept.
-        reuse = overwrite and keep and plan.whole and gates.is_contiguous()
-        room = gates.data.flatten(1, 2) if reuse else None  # .data: as if the memory were new
+        gates = _positions_disjoint(_rows_contiguous(input_to_state), active)
+        # Where all positions are active, the gates are laid out as their activations are kept.
+        reuse = overwrite and keep and active.all_active and gates.is_contiguous()
+        buffer = gates.data.flatten(1, 2) if reuse else None  # .data: as if the memory were new
         hidden, activations, states = loops.forward(
-            gates, state_to_state, initial_hidden, initial_cell, pad_before, plan, keep, room
+            gates, state_to_state, initial_hidden, initial_cell, pad_before, active, keep, buffer
         )
         if keep:
             ctx.save_for_backward(state_to_state, hidden, activations, states)
             ctx.layout = gates.shape, gates.stride()
             ctx.initial_dtypes = initial_hidden.dtype, initial_cell.dtype
-            ctx.options = pad_before, plan, loops
+            ctx.options = pad_before, active, loops
         return hidden[:, 1:, pad_before : pad_before + gates.shape[2]]
 
     @staticmethod
@@ -92,19 +97,20 @@ class _ConvLSTM(torch.autograd.Function):
                 "choose kernel.name=reference"
             )
         weight, hidden, activations, states = ctx.saved_tensors
-        pad_before, plan, loops = ctx.options
+        pad_before, active, loops = ctx.options
         grad_gates = torch.empty_like(activations) if _graph_is_kept() else activations
-        grad_input = _grad_input(grad_gates, *ctx.layout, plan)
+        shape, strides = ctx.layout
+        grad_input = _grad_input(grad_gates, shape, strides, active)
         grad_output = _rows_contiguous(grad_output)
         with torch.autocast(grad_output.device.type, enabled=False):
-            separate = None if plan.whole else grad_input
+            separate = None if active.all_active else grad_input
             grad_cell = loops.backward(
                 *(grad_output, weight, activations, grad_gates, separate, states),
-                *(pad_before, plan),
+                *(pad_before, active),
             )
-            grad_weight = plain_loops.weight_gradient(hidden, grad_gates, weight.shape[1], plan)
-            grad_hidden = plain_loops.initial_hidden_gradient(
-                grad_output, grad_gates, weight, pad_before, plan
+            grad_weight = weight_gradient(hidden, grad_gates, weight.shape[1], active)
+            grad_hidden = initial_hidden_gradient(
+                grad_output, grad_gates, weight, pad_before, active
             )
         hidden_dtype, cell_dtype = ctx.initial_dtypes
         return (
@@ -117,32 +123,32 @@ class _ConvLSTM(torch.autograd.Function):
 
 
 def _rows_contiguous(tensor: Tensor) -> Tensor:
-    """The tensor, copied unless batch and features are contiguous."""
+    """Return the tensor, copied unless batch and features are contiguous."""
     expected = tensor.shape[-1], 1
     return tensor if tensor.stride()[-2:] == expected else tensor.contiguous()
 
 
-def _places_apart(gates: Tensor, plan: Plan) -> Tensor:
-    """The gates, copied if active places overlap: each must have room for its own gradient."""
-    directions, steps, places, batch, width = gates.shape
-    direction, line, place = gates.stride()[:3]
-    line_up = directions == 1 or direction >= (steps - 1) * line + (places - 1) * place
-    if gates.is_contiguous() or (line_up and plans.apart(plan, line, place, batch * width)):
+def _positions_disjoint(gates: Tensor, active: ActivePositions) -> Tensor:
+    """Return the gates, copied if active positions overlap: each has a gradient of its own."""
+    directions, steps, positions, batch, width = gates.shape
+    direction, line, position = gates.stride()[:3]
+    line_up = directions == 1 or direction >= (steps - 1) * line + (positions - 1) * position
+    if gates.is_contiguous() or (line_up and disjoint(active, line, position, batch * width)):
         return gates
     return gates.contiguous()
 
 
 def _grad_input(
-    grad_gates: Tensor, shape: torch.Size, strides: tuple[int, ...], plan: Plan
+    grad_gates: Tensor, shape: torch.Size, strides: tuple[int, ...], active: ActivePositions
 ) -> Tensor:
-    """The gradient of the input: `grad_gates` itself, or, where places are held, room for it.
+    """Return `grad_gates` itself, or, where positions are frozen, memory for the input's gradient.
 
     A skewed view of an image gets a gradient laid out the same way, so that taking the view back
-    copies nothing. There active places fill the storage; elsewhere held places must be zero.
+    copies nothing. There active positions fill the storage; elsewhere frozen ones must be zero.
     """
-    if plan.whole:
+    if active.all_active:
         return grad_gates.view(shape)
-    room = grad_gates.new_empty_strided(shape, strides)
-    if room.untyped_storage().nbytes() != grad_gates.untyped_storage().nbytes():
-        room.zero_()
-    return room
+    gradient = grad_gates.new_empty_strided(shape, strides)
+    if gradient.untyped_storage().nbytes() != grad_gates.untyped_storage().nbytes():
+        gradient.zero_()
+    return gradient

@@ -1,8 +1,8 @@
 // Equation 3 and its backward for one line, one pass over memory per direction of differentiation.
 //
-// Axes: D directions, n active places, B batch, F features. Gates are (D, n, B, 4F) in the order
+// Axes: D directions, n active positions, B batch, F features. Gates are (D, n, B, 4F) in the order
 // o, f, i, g; everything else is (D, n, B, F). Batch and features are contiguous; directions and
-// places have strides of their own, in elements. S is the storage type, C the type of the cell
+// positions have strides of their own, in elements. S is the storage type, C the type of the cell
 // state and of all arithmetic.
 
 #include "arithmetic.hpp"
@@ -10,12 +10,12 @@
 namespace {
 
 struct Strides {
-    std::int64_t direction, place;
+    std::int64_t direction, position;
 };
 
 template <class T>
 inline T* row(T* base, Strides s, std::int64_t d, std::int64_t l, std::int64_t b, std::int64_t w) {
-    return base + d * s.direction + l * s.place + b * w;
+    return base + d * s.direction + l * s.position + b * w;
 }
 
 constexpr std::int64_t serial_below = 4096;  // elements: a parallel region costs more than that
@@ -36,7 +36,7 @@ void forward(const std::int64_t* size, const S* gates, Strides gates_at, S* prod
         S* h = row(hidden, hidden_at, d, l, b, F);
 #pragma omp simd
         for (std::int64_t j = 0; j < F; ++j) {
-            const Cell<C> cell = advance(
+            const CellOutput<C> cell = equation_3(
                 load<C>(x[j]) + load<C>(a[j]), load<C>(x[F + j]) + load<C>(a[F + j]),
                 load<C>(x[2 * F + j]) + load<C>(a[2 * F + j]),
                 load<C>(x[3 * F + j]) + load<C>(a[3 * F + j]), c0[j]);
@@ -70,7 +70,7 @@ void backward(const std::int64_t* size, const S* activations, Strides activation
         C* dc = row(grad_cell, grad_cell_at, d, l, b, F);
 #pragma omp simd
         for (std::int64_t j = 0; j < F; ++j) {
-            const CellGradient<C> gradient = retreat(
+            const CellGradient<C> gradient = equation_3_backward(
                 load<C>(a[j]), load<C>(a[F + j]), load<C>(a[2 * F + j]), load<C>(a[3 * F + j]),
                 c0[j], c1[j], load<C>(dy[j]) + load<C>(dr[j]), dc[j]);
             dc[j] = gradient.before;

@@ -1,50 +1,41 @@
-"""The pointwise part of equation 3 and of its backward, for one line; fused where that is possible.
+"""The pointwise part of one line, equation 3 and its derivative, fused where that is possible.
 
-Axes: `D` directions, `n` active places, `B` batch, `F` features. Gate activations are in the order
-o, f, i, g. The state of the cell, and all arithmetic, is in float32 or better.
+The reference of equation 3 is `reference.equation_3`; of its derivative, what autograd makes of
+that. `equation_3_backward` is the derivative by hand (README, "Backward"), and `native_cell`
+computes both in C++: `tests/ops/conv_lstm/test_cell.py` holds each equal to the reference.
+
+Axes: `D` directions, `n` active positions of the line, `B` batch, `F` features. Gates and their
+activations are in the order o, f, i, g. The state c, and all arithmetic, is in float32 or better.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompilerError
 from pixelrnn.ops.conv_lstm import native_cell
+from pixelrnn.ops.conv_lstm.interfaces import Cell, Compile
+from pixelrnn.ops.conv_lstm.reference import equation_3
 
 log = logging.getLogger(__name__)
 
-Compile = Literal["auto", "native", "inductor", "none"]
-"""native: one C++ pass, CPU. inductor: torch.compile. none: torch operations one by one."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Both passes over one line. They write into tensors they are given and return nothing."""
-
-    name: str
-    forward: Callable[..., None]
-    backward: Callable[..., None]
-
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Of c, for gates of this dtype."""
+    """Return the dtype of the state c where gates have this dtype: float32 or better."""
     return torch.promote_types(dtype, torch.float32)
 
 
-def advance(gates: Tensor, products: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Equation 3: activations, c and h; arguments as in `forward`."""
-    o, f, i, g = (gates.to(before.dtype) + products.to(before.dtype)).chunk(4, dim=-1)
-    o, f, i, g = o.sigmoid(), f.sigmoid(), i.sigmoid(), g.tanh()
-    c = f * before + i * g
-    return torch.cat([o, f, i, g], dim=-1), c, o * c.tanh()
+def activate(gates: Tensor, products: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the activations, c and h; the arguments are those of `ForwardPass`."""
+    total = gates.to(before.dtype) + products.to(before.dtype)
+    o, f, i, g, c, h = equation_3(total, before)
+    return torch.cat([o, f, i, g], dim=-1), c, h
 
 
-def retreat(
+def equation_3_backward(
     activations: Tensor,
     before: Tensor,
     cell: Tensor,
@@ -52,7 +43,7 @@ def retreat(
     grad_hidden: Tensor,
     grad_cell: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the gates and of `before` (README); arguments as in `backward`."""
+    """Compute the gradients of the gates and of `before`, from the arguments of `BackwardPass`."""
     o, f, i, g = activations.to(cell.dtype).chunk(4, dim=-1)
     squashed = cell.tanh()
     grad_h = grad_output.to(cell.dtype) + grad_hidden.to(cell.dtype)
@@ -76,19 +67,10 @@ def forward(
     cell: Tensor,
     hidden: Tensor,
     *,
-    advance: Callable[..., tuple[Tensor, ...]] = advance,
+    compute: Callable[..., tuple[Tensor, Tensor, Tensor]] = activate,
 ) -> None:
-    """Equation 3.
-
-    Args:
-        gates: (D, n, B, 4F), the input's part.
-        products: (D, n, B, 4F), the state's part; overwritten by the activations.
-        before: (D, n, B, F), c of the line before.
-        cell: (D, n, B, F), written.
-        hidden: (D, n, B, F), written.
-        advance: what computes it.
-    """
-    activations, c, h = advance(gates, products, before)
+    """Do a `ForwardPass` by torch operations, or by what was compiled from them (`compute`)."""
+    activations, c, h = compute(gates, products, before)
     products.copy_(activations)
     cell.copy_(c)
     hidden.copy_(h)
@@ -104,70 +86,64 @@ def backward(
     grad_hidden: Tensor,
     grad_cell: Tensor,
     *,
-    retreat: Callable[..., tuple[Tensor, ...]] = retreat,
+    compute: Callable[..., tuple[Tensor, Tensor]] = equation_3_backward,
 ) -> None:
-    """The derivative of `forward` (README).
-
-    Args:
-        activations: (D, n, B, 4F).
-        grad_gates: (D, n, B, 4F), written; may be `activations` itself.
-        grad_input: (D, n, B, 4F), None, or a second place for the same values.
-        before: (D, n, B, F), c of the line before.
-        cell: (D, n, B, F).
-        grad_output: (D, n, B, F), gradient of h from above.
-        grad_hidden: (D, n, B, F), gradient of h from the line after.
-        grad_cell: (D, n, B, F), gradient of c from the line after; becomes that of `before`.
-        retreat: what computes it.
-    """
-    grads, grad_before = retreat(activations, before, cell, grad_output, grad_hidden, grad_cell)
+    """Do a `BackwardPass` by torch operations, or by what was compiled from them (`compute`)."""
+    grads, grad_before = compute(activations, before, cell, grad_output, grad_hidden, grad_cell)
     grad_cell.copy_(grad_before)
     grad_gates.copy_(grads)
     if grad_input is not None:
         grad_input.copy_(grads)
 
 
-@lru_cache
-def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Cell:
-    """The cell for tensors of this kind.
+PLAIN = Cell("none", forward, backward)
+"""The cell by torch operations one by one: for every device and dtype."""
 
-    `auto` takes native on a CPU and inductor elsewhere, and without a compiler falls back to plain
-    torch operations, with one line in the log.
+
+@lru_cache
+def cell_for(compile: Compile, device_type: str, dtype: torch.dtype) -> Cell:
+    """Return the cell for gates of this dtype on this type of device.
+
+    `auto` takes native on a CPU; without a compiler it falls back to plain torch operations, with
+    one line in the log. On other devices it takes plain torch operations: inductor has been tested
+    on CPUs only, so there it must be asked for by name.
 
     Raises:
-        CompilerError: one of them was asked for by name and cannot be had.
+        CompilerError: A cell was asked for by name and cannot be had.
     """
-    if compile == "none":
-        return Cell("none", forward, backward)
-    wanted = compile
-    if compile == "auto":
-        wanted = "native" if device_type == "cpu" else "inductor"
-    try:
-        if wanted == "native":
-            if device_type != "cpu":
-                raise CompilerError(f"the native cell runs on CPUs only, not on {device_type}")
-            return Cell("native", *native_cell.load(dtype))
+    if compile == "none" or (compile == "auto" and device_type != "cpu"):
+        return PLAIN
+    if compile == "inductor":
         return _inductor(device_type, dtype)
+    try:
+        if device_type != "cpu":
+            raise CompilerError(f"the native cell runs on CPUs only, not on {device_type}")
+        return Cell("native", *native_cell.load(dtype))
     except CompilerError as error:
-        if compile != "auto":
+        if compile == "native":
             raise
         log.warning("conv_lstm: the cell runs unfused, several times slower (%s)", error)
-        return Cell("none", forward, backward)
+        return PLAIN
 
 
 def _inductor(device_type: str, dtype: torch.dtype) -> Cell:
-    """torch.compile of both passes, tried out at once so that a broken compiler shows here."""
-    # Only what computes is compiled, not what writes: lines are views of one tensor, and what
-    # torch.compile makes of arguments that overlap and are written is wrong, or fails.
+    """Compile both passes with torch.compile, and try both, so that a broken compiler shows here.
+
+    Only what computes is compiled, not what writes: lines are views of one tensor, and what
+    torch.compile makes of arguments that overlap and are written is wrong, or fails.
+    """
     compiled = Cell(
         "inductor",
-        partial(forward, advance=torch.compile(advance)),
-        partial(backward, retreat=torch.compile(retreat)),
+        partial(forward, compute=torch.compile(activate)),
+        partial(backward, compute=torch.compile(equation_3_backward)),
     )
-    like = {"device": device_type, "dtype": dtype}
-    state = {"device": device_type, "dtype": state_dtype(dtype)}
-    gates, products = torch.zeros(2, 1, 2, 2, 8, **like).unbind()
-    hidden, grad_output, grad_hidden = torch.zeros(3, 1, 2, 2, 2, **like).unbind()
-    before, after, grad_cell = torch.zeros(3, 1, 2, 2, 2, **state).unbind()
+
+    def zeros(count: int, features: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return torch.zeros(count, 1, 2, 2, features, dtype=dtype, device=device_type).unbind()
+
+    gates, products = zeros(2, 8, dtype)
+    hidden, grad_output, grad_hidden = zeros(3, 2, dtype)
+    before, after, grad_cell = zeros(3, 2, state_dtype(dtype))
     try:
         with torch.no_grad():
             compiled.forward(gates, products, before, after, hidden)

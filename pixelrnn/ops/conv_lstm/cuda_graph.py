@@ -3,6 +3,9 @@
 A line of the recurrence is a few small launches, and on a GPU launching takes longer than running
 them. A graph launches all lines at once. It reads and writes the memory that it was recorded with,
 so inputs are copied there, and results from there.
+
+No GPU has run this yet, so `auto` leaves it out (README, "On a GPU"): ask for it with
+`kernel.name=cuda_graph`. The recordings live as long as the process.
 """
 
 import logging
@@ -13,26 +16,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import loops as plain_loops
-from pixelrnn.ops.conv_lstm.active_places import Plan
-from pixelrnn.ops.conv_lstm.cell import Compile
-from pixelrnn.ops.conv_lstm.loops import Loops
+from pixelrnn.ops.conv_lstm.active_positions import ActivePositions
+from pixelrnn.ops.conv_lstm.interfaces import Compile, Loops
+from pixelrnn.ops.conv_lstm.loops import line_by_line
 
 log = logging.getLogger(__name__)
 
+Inputs = tuple[Tensor | None, ...]
 Outputs = tuple[Tensor, ...]
 Record = Callable[[Callable[[], Outputs]], tuple[Outputs, Callable[[], None]]]
-"""Runs a function; returns its outputs, and what computes them anew, in place."""
+"""Runs a function; returns its outputs, and a function that computes them anew, in place."""
 
 
 @lru_cache
-def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
-    """The loops of `loops.py` with this cell, as graphs."""
-    return captured(plain_loops.choose(compile, device_type, dtype), record_on_cuda)
+def as_graphs(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
+    """Return the loops of `loops.py` with this cell, as graphs."""
+    return captured(line_by_line(compile, device_type, dtype), record_on_cuda)
 
 
 def record_on_cuda(function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-    """A CUDA graph. The function runs three times before: libraries set themselves up."""
+    """Record a CUDA graph, after three runs in which libraries set themselves up."""
     current, side = torch.cuda.current_stream(), torch.cuda.Stream()
     side.wait_stream(current)
     with torch.cuda.stream(side):
@@ -46,14 +49,14 @@ def record_on_cuda(function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[
 
 
 def captured(loops: Loops, record: Record) -> Loops:
-    """Loops that record themselves for every new shape, and after that play back.
+    """Return loops that record themselves for every new shape, and after that play back.
 
     A recording that fails, or whose results differ from those of `loops`, is not used: one line in
     the log says so, and that shape goes on as without graphs.
 
     Args:
-        loops: what to record.
-        record: how.
+        loops: the loops to record.
+        record: makes the recording, such as `record_on_cuda`.
     """
     play = _Recordings(record).play
 
@@ -63,15 +66,19 @@ def captured(loops: Loops, record: Record) -> Loops:
         initial_hidden: Tensor,
         initial_cell: Tensor,
         pad_before: int,
-        plan: Plan,
+        active: ActivePositions,
         keep: bool,
-        room: Tensor | None,  # of no use: a graph has memory of its own
-    ) -> Outputs:
-        def run(*inputs: Tensor) -> Outputs:
-            return loops.forward(*inputs, pad_before, plan, keep, None)
+        buffer: Tensor | None,  # is not used: a graph has memory of its own
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        def run(
+            gates: Tensor, weight: Tensor, initial_hidden: Tensor, initial_cell: Tensor
+        ) -> Outputs:
+            initial = initial_hidden, initial_cell
+            return loops.forward(gates, weight, *initial, pad_before, active, keep, None)
 
-        inputs = [gates, weight, initial_hidden, initial_cell]
-        return play(run, inputs, ("forward", pad_before, plan, keep))
+        inputs = (gates, weight, initial_hidden, initial_cell)
+        hidden, activations, states = play(run, inputs, ("forward", pad_before, active, keep))
+        return hidden, activations, states
 
     def backward(
         grad_output: Tensor,
@@ -81,36 +88,41 @@ def captured(loops: Loops, record: Record) -> Loops:
         grad_input: Tensor | None,
         states: Tensor,
         pad_before: int,
-        plan: Plan,
+        active: ActivePositions,
     ) -> Tensor:
-        def run(grad_output: Tensor, weight: Tensor, activations: Tensor, *rest: Any) -> Outputs:
-            room, states = rest
+        def run(
+            grad_output: Tensor,
+            weight: Tensor,
+            activations: Tensor,
+            grad_input: Tensor | None,
+            states: Tensor,
+        ) -> Outputs:
             gates = torch.empty_like(activations)
-            inputs = grad_output, weight, activations, gates, room, states
-            grad_cell = loops.backward(*inputs, pad_before, plan)
-            return (gates, grad_cell) if room is None else (gates, grad_cell, room)
+            inputs = grad_output, weight, activations, gates, grad_input, states
+            grad_cell = loops.backward(*inputs, pad_before, active)
+            return (gates, grad_cell) if grad_input is None else (gates, grad_cell, grad_input)
 
-        inputs = [grad_output, weight, activations, grad_input, states]
-        gates, grad_cell, *room = play(run, inputs, ("backward", pad_before, plan))
+        inputs = (grad_output, weight, activations, grad_input, states)
+        gates, grad_cell, *separate = play(run, inputs, ("backward", pad_before, active))
         grad_gates.copy_(gates)
         if grad_input is not None:
-            _flat(grad_input).copy_(_flat(*room))
+            _flat(grad_input).copy_(_flat(*separate))
         return grad_cell
 
     return Loops(forward, backward)
 
 
 class _Recordings:
-    """One for every shape; None where recording failed."""
+    """The recordings of every shape; None where recording failed."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
         self.of: dict[Any, _Recording | None] = {}
 
     def play(
-        self, function: Callable[..., Outputs], inputs: list[Tensor | None], key: tuple[Any, ...]
+        self, function: Callable[..., Outputs], inputs: Inputs, key: tuple[Any, ...]
     ) -> Outputs:
-        """The outputs of `function(*inputs)`; `key` names the function and what it closes over."""
+        """Return `function(*inputs)`; `key` names the function and what it closes over."""
         key = (*key, *(None if x is None else _layout(x) for x in inputs))
         if key not in self.of:
             self.of[key] = _try_to_record(function, inputs, self.record)
@@ -119,28 +131,27 @@ class _Recordings:
 
 
 class _Recording:
-    """One recorded call: the memory that it reads, that it writes, and how to play it."""
+    """One recorded call: the memory that it reads and that it writes, and how it is played."""
 
-    def __init__(
-        self, function: Callable[..., Outputs], inputs: list[Tensor | None], record: Record
-    ) -> None:
-        self.inputs = [None if x is None else _like(x) for x in inputs]
+    def __init__(self, function: Callable[..., Outputs], inputs: Inputs, record: Record) -> None:
+        self.inputs = tuple(None if x is None else _like(x) for x in inputs)
         self._take(inputs)
         self.outputs, self.replay = record(lambda: function(*self.inputs))
 
-    def play(self, inputs: list[Tensor | None]) -> Outputs:
+    def play(self, inputs: Inputs) -> Outputs:
+        """Return the outputs for these inputs, in memory of their own."""
         self._take(inputs)
         self.replay()
         return tuple(_like(output) for output in self.outputs)
 
-    def _take(self, inputs: list[Tensor | None]) -> None:
+    def _take(self, inputs: Inputs) -> None:
         for mine, given in zip(self.inputs, inputs, strict=True):
             if mine is not None and given is not None:
                 _flat(mine).copy_(_flat(given))
 
 
 def _try_to_record(
-    function: Callable[..., Outputs], inputs: list[Tensor | None], record: Record
+    function: Callable[..., Outputs], inputs: Inputs, record: Record
 ) -> _Recording | None:
     try:
         recording = _Recording(function, inputs, record)
@@ -161,12 +172,12 @@ def _layout(x: Tensor) -> tuple[Any, ...]:
 
 
 def _flat(x: Tensor) -> Tensor:
-    """All memory that a tensor reaches, each element once, even if the tensor shows it twice."""
+    """Return all memory that a tensor reaches, each element once, even if it is shown twice."""
     reach = sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
     return x.as_strided((reach + 1,), (1,)) if x.numel() else x.flatten()
 
 
 def _like(x: Tensor) -> Tensor:
-    """A copy in memory of its own, of the same layout."""
+    """Return a copy in memory of its own, of the same layout."""
     flat = _flat(x).clone()
     return flat.as_strided(x.shape, x.stride()) if x.numel() else x.clone()

@@ -1,20 +1,31 @@
-"""The one public `conv_lstm`: checks shapes, picks a rung of the ladder, says why.
+"""The one public `conv_lstm`: it checks shapes, picks a rung of the ladder, and says why.
 
-Every rung has the signature of `reference.conv_lstm` and is held equal to it by the tests.
+Every rung computes what `reference.conv_lstm` does and is held equal to it by
+`tests/ops/conv_lstm/test_autograd.py`. A rung's name is that of its file.
+
+Axes: `D` directions, `T` steps (lines), `L` positions on a line, `B` batch, `F` features, `K` taps.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import BeforeValidator
 from torch import Tensor
 
 from pixelrnn.ops.conv_lstm import autograd, cuda_graph, native_loops, reference
-from pixelrnn.ops.conv_lstm.cell import Compile
+from pixelrnn.ops.conv_lstm.interfaces import Compile
 
 log = logging.getLogger(__name__)
+
+Name = Literal["auto", "reference", "autograd", "native_loops", "cuda_graph"]
+
+
+def present_name(name: Any) -> Any:
+    """Return the present name of a rung that a stored configuration calls by its old one."""
+    return {"native": "native_loops"}.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -22,12 +33,18 @@ class Kernel:
     """Which implementation of the recurrence runs; results agree up to rounding.
 
     Attributes:
-        name: a rung of the ladder, or "auto": the fastest that supports the input.
-        compile: how the pointwise part is fused (`cell.choose`); the reference ignores it.
+        name: a rung of the ladder, or "auto": the fastest that takes the input and has been shown
+            to work on such a device. On CUDA that is "autograd" until a card has run "cuda_graph".
+        compile: how the pointwise part is fused (`cell.cell_for`); the reference ignores it.
     """
 
-    name: Literal["auto", "reference", "autograd", "native", "cuda_graph"] = "auto"
+    name: Annotated[Name, BeforeValidator(present_name)] = "auto"
     compile: Compile = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", present_name(self.name))
+        if self.name not in get_args(Name):
+            raise ValueError(f"kernel {self.name!r}: choose {', '.join(get_args(Name))}")
 
 
 @dataclass(frozen=True)
@@ -35,40 +52,41 @@ class Rung:
     """One implementation.
 
     Attributes:
-        run: takes what `reference.conv_lstm` takes, `compile` and `overwrite`.
-        supports: names what stands against it for these gates, held places and cell, or is None.
-        slower: why `auto` leaves it out for these gates, or is None.
+        run: takes what `reference.conv_lstm` takes, then `compile` and `overwrite`.
+        objection: returns why it cannot take these gates, frozen positions and cell, or None.
+        left_out: returns why `auto` leaves it out for these gates, or None.
         device: the only type of device it runs on; None: any.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile, bool], Tensor]
-    supports: Callable[[Tensor, Tensor | None, Compile], str | None]
-    slower: Callable[[Tensor], str | None] = lambda _: None
+    objection: Callable[[Tensor, Tensor | None, Compile], str | None]
+    left_out: Callable[[Tensor], str | None] = lambda _: None
     device: str | None = None
 
-    def refusal(self, gates: Tensor, held: Tensor | None, compile: Compile) -> str | None:
-        """What stands against it, or None."""
+    def refusal(self, gates: Tensor, frozen: Tensor | None, compile: Compile) -> str | None:
+        """Return why it cannot take this input on this device, or None if it can."""
         if self.device not in (None, gates.device.type):
             return f"for {self.device} only, not {gates.device.type}"
-        return self.supports(gates, held, compile)
+        return self.objection(gates, frozen, compile)
 
 
 RUNGS: dict[str, Rung] = {
     "reference": Rung(lambda *tensors: reference.conv_lstm(*tensors[:-2]), lambda *_: None),
-    "autograd": Rung(autograd.conv_lstm, autograd.supports),
-    "native": Rung(
-        partial(autograd.conv_lstm, choose_loops=native_loops.choose),
-        native_loops.supports,
-        native_loops.slower,
+    "autograd": Rung(autograd.conv_lstm, autograd.autograd_objection),
+    "native_loops": Rung(
+        partial(autograd.conv_lstm, loops_for=native_loops.in_one_call),
+        native_loops.native_loops_objection,
+        native_loops.too_many_features,
         "cpu",
     ),
     "cuda_graph": Rung(
-        partial(autograd.conv_lstm, choose_loops=cuda_graph.choose),
-        autograd.supports,
-        device="cuda",
+        partial(autograd.conv_lstm, loops_for=cuda_graph.as_graphs),
+        autograd.autograd_objection,
+        lambda _: "no card has run it yet: ask for it with kernel.name=cuda_graph",
+        "cuda",
     ),
 }
-"""Name -> rung, slowest first; `auto` takes the last that supports the input."""
+"""Name -> rung, slowest first; `auto` takes the last that takes the input."""
 
 
 def conv_lstm(
@@ -78,56 +96,59 @@ def conv_lstm(
     initial_cell: Tensor,
     *,
     pad_before: int,
-    held: Tensor | None = None,
-    kernel: Kernel | str = "auto",
+    frozen: Tensor | None = None,
+    kernel: Kernel | Name = "auto",
     overwrite: bool = False,
 ) -> Tensor:
-    """Equation 3 over lines: `gates_t = input_to_state_t + conv1d(pad(h_{t-1}), state_to_state)`.
+    """Compute equation 3: `gates_t = input_to_state_t + conv1d(pad(h_{t-1}), state_to_state)`.
 
-    Outside the line, and where `held`, the state is the learned initial one.
+    Outside the line, and where `frozen`, the state is the learned initial one.
 
     Args:
         input_to_state: (D, T, L, B, 4F), gates in the order o, f, i, g; any float dtype.
-        state_to_state: (D, K, F, 4F); tap k reads place l + k - pad_before of the line before.
-        initial_hidden: (D, F), broadcast over places.
-        initial_cell: (D, F), broadcast over places.
-        pad_before: places of padding before the line; K - 1 - pad_before come after it.
-        held: (T, L) bool on the CPU, True where the state stays at its initial value.
+        state_to_state: (D, K, F, 4F); tap k reads position l + k - pad_before of the line before.
+        initial_hidden: (D, F), broadcast over positions.
+        initial_cell: (D, F), broadcast over positions.
+        pad_before: positions of padding before the line; K - 1 - pad_before come after it.
+        frozen: (T, L) bool on the CPU, True where the state stays at its initial value.
         kernel: which implementation; a name alone stands for `Kernel(name)`.
         overwrite: nobody else needs `input_to_state`, so that the gates' activations may be kept
-            in its place: 4F numbers fewer per place at the peak, where no place is held.
+            in its memory: 4F numbers fewer per position at the peak, where no position is frozen.
 
     Returns:
         Hidden states, (D, T, L, B, F).
 
     Raises:
-        ValueError: shapes do not fit, or no such rung, or it does not support the input.
+        ValueError: Shapes do not fit, or there is no such rung, or it cannot take the input.
     """
-    _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, held)
+    _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, frozen)
     chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
     tensors = (input_to_state, state_to_state, initial_hidden, initial_cell)
-    rung = _choose(chosen, input_to_state, held)
-    return rung.run(*tensors, pad_before, held, chosen.compile, overwrite)
+    rung = select_rung(chosen, input_to_state, frozen)
+    return rung.run(*tensors, pad_before, frozen, chosen.compile, overwrite)
 
 
-def _choose(kernel: Kernel, gates: Tensor, held: Tensor | None) -> Rung:
+def select_rung(kernel: Kernel, gates: Tensor, frozen: Tensor | None) -> Rung:
+    """Return the rung that is asked for, or for `auto` the fastest that takes the input.
+
+    Raises:
+        ValueError: The rung that is asked for cannot take the input.
+    """
     if kernel.name != "auto":
-        if kernel.name not in RUNGS:
-            raise ValueError(f"kernel {kernel.name!r}: choose auto or one of {', '.join(RUNGS)}")
-        refusal = RUNGS[kernel.name].refusal(gates, held, kernel.compile)
+        refusal = RUNGS[kernel.name].refusal(gates, frozen, kernel.compile)
         if refusal:
             raise ValueError(f"kernel {kernel.name!r}: {refusal}")
         return RUNGS[kernel.name]
-    refusals = {}
+    refusals: dict[str, str] = {}
     for name, rung in reversed(RUNGS.items()):
         if rung.device not in (None, gates.device.type):
             continue
-        refusal = rung.slower(gates) or rung.refusal(gates, held, kernel.compile)
+        refusal = rung.left_out(gates) or rung.refusal(gates, frozen, kernel.compile)
         if refusal is None:
             _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
             return rung
         refusals[name] = refusal
-    raise ValueError(f"no kernel supports this input: {refusals}")
+    raise ValueError(f"no kernel takes this input: {refusals}")
 
 
 @lru_cache
@@ -141,11 +162,11 @@ def _check(
     initial_hidden: Tensor,
     initial_cell: Tensor,
     pad_before: int,
-    held: Tensor | None,
+    frozen: Tensor | None,
 ) -> None:
     if gates.dim() != 5 or gates.shape[-1] % 4 != 0:
         raise ValueError(f"input_to_state must be (D, T, L, B, 4F), got {tuple(gates.shape)}")
-    directions, steps, places, _, width = gates.shape
+    directions, steps, positions, _, width = gates.shape
     features = width // 4
     if state_to_state.dim() != 4 or state_to_state.shape[0::2] != (directions, features):
         raise ValueError(
@@ -161,5 +182,5 @@ def _check(
     for name, state in (("initial_hidden", initial_hidden), ("initial_cell", initial_cell)):
         if state.shape != (directions, features):
             raise ValueError(f"{name} must be {(directions, features)}, got {tuple(state.shape)}")
-    if held is not None and held.shape != (steps, places):
-        raise ValueError(f"held must be (T, L) = {(steps, places)}, got {tuple(held.shape)}")
+    if frozen is not None and frozen.shape != (steps, positions):
+        raise ValueError(f"frozen must be (T, L) = {(steps, positions)}, got {tuple(frozen.shape)}")

@@ -1,9 +1,9 @@
-// What both passes of native_loops.cpp stand on: vectors of features, the lines and where their numbers lie,
-// how images are shared among threads, weights laid out for products in registers.
+// What both passes of native_loops.cpp use: vectors of features, where the numbers of a line lie,
+// how images are shared among threads, and weights laid out for products in registers.
 //
-// Axes: D directions, T lines, L places, B batch, F features, K taps; N active places of all lines.
-// S is the storage type, C the type of the state and of all arithmetic. Batch and features of
-// every tensor are contiguous.
+// Axes: D directions, T lines, L positions on a line, B batch, F features, K taps; N active
+// positions of all lines. S is the storage type, C the type of the state and of all arithmetic.
+// Batch and features of every tensor are contiguous.
 
 #pragma once
 
@@ -50,23 +50,24 @@ template <class S, class C> inline void put(S* to, const C* from, Index n) {
 // Rows in the type of the arithmetic: themselves if they are, else a copy.
 inline const float* converted(const float* row, float*, Index) { return row; }
 inline const double* converted(const double* row, double*, Index) { return row; }
-inline const float* converted(const bfloat16* row, float* room, Index n) {
-    for (Index j = 0; j < n; ++j) room[j] = load<float>(row[j]);
-    return room;
+inline const float* converted(const bfloat16* row, float* buffer, Index n) {
+    for (Index j = 0; j < n; ++j) buffer[j] = load<float>(row[j]);
+    return buffer;
 }
 
-// Active places are [start, start + size). What is kept of them is stored from `stored` on, their
-// states from `state` on, the states before them from `before` on. The initial state is stored for
-// `below` places before the active ones and for `above` after them.
-struct Line {
+// Active positions are [start, start + size). What is kept of them is stored from `stored` on,
+// their states from `state` on, the states before them from `before` on. The initial state is
+// stored for `below` positions before the active ones and for `above` after them. The Python side
+// is `LineLayout` of active_positions.py.
+struct LineLayout {
     Index start, size, stored, state, before, below, above;
 };
 
 struct Problem {
     Index D, T, L, B, F, K, pad;
-    Index N, states;                                     // places stored per direction
-    Index gates_direction, gates_line, gates_place;      // strides in elements, of the gates
-    Index output_direction, output_line, output_place;   // of the gradient of the output
+    Index N, states;                                       // positions stored per direction
+    Index gates_direction, gates_line, gates_position;     // strides in elements, of the gates
+    Index output_direction, output_line, output_position;  // of the gradient of the output
     Index threads;
 
     Index images() const {  // that a thread takes at a time
@@ -77,17 +78,19 @@ struct Problem {
     bool parallel() const { return threads > 1 && D * N * B * F > 4096; }
     Index vectors() const { return (F + lanes - 1) / lanes; }
     Index gates_at(Index d, Index t, Index l, Index b) const {
-        return d * gates_direction + t * gates_line + l * gates_place + b * 4 * F;
+        return d * gates_direction + t * gates_line + l * gates_position + b * 4 * F;
     }
     Index output_at(Index d, Index t, Index l, Index b) const {
-        return d * output_direction + t * output_line + l * output_place + b * F;
+        return d * output_direction + t * output_line + l * output_position + b * F;
     }
     Index hidden_at(Index d, Index t, Index l, Index b) const {
         return (((d * (T + 1) + t) * (L + K - 1) + l) * B + b) * F;
     }
-    Index kept_at(Index d, Index place, Index b) const { return ((d * N + place) * B + b) * 4 * F; }
-    Index state_at(Index d, Index place, Index b) const {
-        return ((d * states + place) * B + b) * F;
+    Index kept_at(Index d, Index position, Index b) const {
+        return ((d * N + position) * B + b) * 4 * F;
+    }
+    Index state_at(Index d, Index position, Index b) const {
+        return ((d * states + position) * B + b) * F;
     }
 };
 

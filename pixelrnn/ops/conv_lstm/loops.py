@@ -1,76 +1,62 @@
 """The step loops of the recurrence and of its backward, and the products after them.
 
-Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps;
-`N`: active places of all lines (`plan`). The derivation is in the README.
+The derivation is in the README. Axes: `D` directions, `T` steps (lines), `L` positions on a line,
+`B` batch, `F` features, `K` kernel taps; `N` active positions of all lines, `S` positions whose c
+is stored (`active_positions.py`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from pixelrnn.ops.conv_lstm import active_places as plans
-from pixelrnn.ops.conv_lstm import cell as cells
-from pixelrnn.ops.conv_lstm.active_places import Plan
-from pixelrnn.ops.conv_lstm.cell import Cell, Compile, state_dtype
+from pixelrnn.ops.conv_lstm.active_positions import ActivePositions, tap_ranges
+from pixelrnn.ops.conv_lstm.cell import cell_for, state_dtype
+from pixelrnn.ops.conv_lstm.interfaces import Cell, Compile, Loops
 
 
-@dataclass(frozen=True)
-class Loops:
-    """Both loops: `forward` and `backward` of this module without `cell`, or what equals them."""
-
-    forward: Callable[..., tuple[Tensor, Tensor, Tensor]]
-    backward: Callable[..., Tensor]
-
-
-def choose(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
-    """The loops of this module, with the cell for tensors of this kind (`cell.choose`)."""
-    cell = cells.choose(compile, device_type, dtype)
+def line_by_line(compile: Compile, device_type: str, dtype: torch.dtype) -> Loops:
+    """Return the loops of this module, with the cell that `cell_for` returns."""
+    cell = cell_for(compile, device_type, dtype)
     return Loops(partial(forward, cell=cell), partial(backward, cell=cell))
 
 
 def forward(
-    gates: Tensor,  # (D, T, L, B, 4F)
-    weight: Tensor,  # (D, K, F, 4F)
-    initial_hidden: Tensor,  # (D, F)
-    initial_cell: Tensor,  # (D, F)
+    gates: Tensor,
+    weight: Tensor,
+    initial_hidden: Tensor,
+    initial_cell: Tensor,
     pad_before: int,
-    plan: Plan,
+    active: ActivePositions,
     keep: bool,
-    room: Tensor | None,  # (D, N, B, 4F): the gates themselves, to be overwritten
+    buffer: Tensor | None,
+    *,
     cell: Cell,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All steps.
-
-    Returns:
-        Hidden states between their borders, line 0 the initial one: (D, T + 1, L + K - 1, B, F);
-        gate activations, (D, N, B, 4F); c of all lines as `Plan.lines` says, (D, S, B, F).
-        Without `keep` the last two hold nothing of use.
-    """
+    """Do a `ForwardLoop`: per line one product for each tap, then the cell."""
     directions, _, _, batch, width = gates.shape
     taps = weight.unbind(1)
-    hidden = hidden_with_borders(gates, initial_hidden, len(taps), pad_before, plan)
+    hidden = hidden_with_borders(gates, initial_hidden, len(taps), pad_before, active)
     lines, rows = hidden.unbind(1), hidden.flatten(2, 3).unbind(1)  # rows: ((L + K - 1) * B, F)
     initial = initial_cell.to(state_dtype(gates.dtype))[:, None, None]  # (D, 1, 1, F)
-    stored = plan.sizes if keep else [max(plan.sizes)]
-    if room is None:
+    stored = active.sizes if keep else [max(active.sizes)]
+    if buffer is None:
         activations = gates.new_empty(directions, sum(stored), batch, width)
-        parts = gates.unbind(1)  # the input's, added by the cell
+        parts = list(gates.unbind(1))  # the input's, added by the cell
     else:
-        activations = room  # they are there already: the products are added to them
-        parts = [gates.new_zeros(1, 1, batch, width).expand_as(gates[:, 0])] * len(plan.lines)
+        activations = buffer  # they are there already: the products are added to them
+        parts = [gates.new_zeros(1, 1, batch, width).expand_as(gates[:, 0])] * len(active.lines)
     kept = activations.split(stored, dim=1) if keep else None
-    states = initial.new_empty(directions, plan.states, batch, width // 4)
-    states[:, : plan.sizes[0]] = initial
-    for t, (inputs, line) in enumerate(zip(parts, plan.lines, strict=True)):
+    states = initial.new_empty(directions, active.states, batch, width // 4)
+    states[:, : active.sizes[0]] = initial
+    for t, (inputs, line) in enumerate(zip(parts, active.lines, strict=True)):
         start, size = line.start, line.size
         products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
         flat = products.view(directions, size * batch, width)
         for tap, matrix in enumerate(taps):
             read = rows[t].narrow(1, (start + tap) * batch, size * batch)
-            if tap == 0 and room is None:
+            if tap == 0 and buffer is None:
                 torch.bmm(read, matrix, out=flat)
             else:
                 flat.baddbmm_(read, matrix)
@@ -89,34 +75,30 @@ def forward(
 
 
 def backward(
-    grad_output: Tensor,  # (D, T, L, B, F)
-    weight: Tensor,  # (D, K, F, 4F)
-    activations: Tensor,  # (D, N, B, 4F)
-    grad_gates: Tensor,  # (D, N, B, 4F), written; may be `activations`
-    grad_input: Tensor | None,  # (D, T, L, B, 4F), written where active
-    states: Tensor,  # (D, S, B, F)
+    grad_output: Tensor,
+    weight: Tensor,
+    activations: Tensor,
+    grad_gates: Tensor,
+    grad_input: Tensor | None,
+    states: Tensor,
     pad_before: int,
-    plan: Plan,
+    active: ActivePositions,
+    *,
     cell: Cell,
 ) -> Tensor:
-    """All steps, last to first.
-
-    Returns:
-        Gradient of the initial c, place by place: (D, L, B, F).
-    """
-    directions, steps, places, batch, features = grad_output.shape
-    grad_hidden = grad_output.new_zeros(directions, places, batch, features)
-    grad_cell = states.new_zeros(directions, places, batch, features)
+    """Do a `BackwardLoop`: per line the cell, then one transposed product for each tap."""
+    directions, _, positions, batch, features = grad_output.shape
+    grad_hidden = grad_output.new_zeros(directions, positions, batch, features)
+    grad_cell = states.new_zeros(directions, positions, batch, features)
     taps = weight.transpose(-1, -2).unbind(1)  # K x (D, 4F, F)
-    kept, grads = activations.split(plan.sizes, dim=1), grad_gates.split(plan.sizes, dim=1)
+    kept, grads = activations.split(active.sizes, dim=1), grad_gates.split(active.sizes, dim=1)
     outputs = grad_output.unbind(1)
-    inputs = [None] * steps if grad_input is None else grad_input.unbind(1)
-    for t, line in reversed(list(enumerate(plan.lines))):
+    for t, line in reversed(list(enumerate(active.lines))):
         start, size = line.start, line.size
         cell.backward(
             kept[t],
             grads[t],
-            None if grad_input is None else inputs[t].narrow(1, start, size),
+            None if grad_input is None else grad_input[:, t, start : start + size],
             states.narrow(1, line.before, size),
             states.narrow(1, line.state, size),
             outputs[t].narrow(1, start, size),
@@ -124,22 +106,23 @@ def backward(
             grad_cell.narrow(1, start, size),
         )
         if t > 0:
-            _backward_product(grads[t], taps, grad_hidden, pad_before, plan, t)
+            _backward_product(grads[t], taps, grad_hidden, pad_before, active, t)
     return grad_cell
 
 
 def _backward_product(
     grads: Tensor,  # (D, n, B, 4F) of step t
-    taps: tuple[Tensor, ...],  # K x (D, 4F, F)
+    taps: Sequence[Tensor],  # K x (D, 4F, F)
     grad_hidden: Tensor,  # (D, L, B, F), written where step t - 1 is active
     pad_before: int,
-    plan: Plan,
+    active: ActivePositions,
     t: int,
 ) -> None:
+    """Write what line t sends back to line t - 1."""
     batch = grads.shape[2]
-    start, stop = plan.ranges[t - 1]
-    first = plan.ranges[t][0]
-    reads = plans.tap_ranges(plan.ranges[t], (start, stop), len(taps), pad_before)
+    start, stop = active.ranges[t - 1]
+    first = active.ranges[t][0]
+    reads = tap_ranges(active.ranges[t], (start, stop), len(taps), pad_before)
     # A tap that reaches all of the line goes first and overwrites what is there; the others add.
     reads.sort(key=lambda read: read.start - read.stop)
     overwrite = bool(reads) and reads[0].stop - reads[0].start == stop - start
@@ -157,14 +140,16 @@ def _backward_product(
             target.baddbmm_(source, taps[tap])
 
 
-def weight_gradient(hidden: Tensor, grad_gates: Tensor, taps: int, plan: Plan) -> Tensor:
-    """One product over all places and lines per tap.
+def weight_gradient(
+    hidden: Tensor, grad_gates: Tensor, taps: int, active: ActivePositions
+) -> Tensor:
+    """Compute the gradient of the kernel: one product over all positions and lines per tap.
 
     Args:
         hidden: (D, T + 1, L + K - 1, B, F).
         grad_gates: (D, N, B, 4F).
         taps: K.
-        plan: active places.
+        active: which positions were computed.
 
     Returns:
         (D, K, F, 4F).
@@ -173,9 +158,9 @@ def weight_gradient(hidden: Tensor, grad_gates: Tensor, taps: int, plan: Plan) -
     gradient = grad_gates.new_empty(directions, taps, features, grad_gates.shape[-1])
     for tap in range(taps):
         lines = hidden[:, :-1, tap : borders - taps + 1 + tap]  # (D, T, L, B, F)
-        if not plan.whole:
-            active = zip(lines.unbind(1), plan.ranges, strict=True)
-            lines = torch.cat([line[:, start:stop] for line, (start, stop) in active], dim=1)
+        if not active.all_active:
+            computed = zip(lines.unbind(1), active.ranges, strict=True)
+            lines = torch.cat([line[:, start:stop] for line, (start, stop) in computed], dim=1)
         read = lines.reshape(directions, -1, features)  # (D, N * B, F)
         torch.bmm(read.transpose(1, 2), grad_gates.flatten(1, 2), out=gradient[:, tap])
     return gradient
@@ -186,9 +171,12 @@ def initial_hidden_gradient(
     grad_gates: Tensor,  # (D, N, B, 4F)
     weight: Tensor,  # (D, K, F, 4F)
     pad_before: int,
-    plan: Plan,
+    active: ActivePositions,
 ) -> Tensor:
-    """What reads the initial h: taps that fall outside, and the output at held places.
+    """Compute the gradient of the initial h.
+
+    It is read by taps that fall outside the line or on frozen positions, and it is the output at
+    frozen positions.
 
     Returns:
         (D, F), in the dtype of c.
@@ -196,26 +184,29 @@ def initial_hidden_gradient(
     exact = state_dtype(grad_gates.dtype)
     total = grad_output.new_zeros(grad_output.shape[0], grad_output.shape[-1], dtype=exact)
     device = grad_gates.device
-    for tap, places in enumerate(plan.initial_reads(weight.shape[1], pad_before, device)):
-        read = grad_gates.index_select(1, places).sum((1, 2), dtype=exact)
+    for tap, readers in enumerate(active.initial_reads(weight.shape[1], pad_before, device)):
+        read = grad_gates.index_select(1, readers).sum((1, 2), dtype=exact)
         total += torch.einsum("dg,dfg->df", read, weight[:, tap].to(exact))
-    if not plan.whole:
-        held = plan.held_index(device)
-        total += grad_output.flatten(1, 2).index_select(1, held).sum((1, 2), dtype=exact)
+    if not active.all_active:
+        frozen = active.frozen_index(device)
+        total += grad_output.flatten(1, 2).index_select(1, frozen).sum((1, 2), dtype=exact)
     return total
 
 
 def hidden_with_borders(
-    gates: Tensor, initial_hidden: Tensor, taps: int, pad_before: int, plan: Plan
+    gates: Tensor, initial_hidden: Tensor, taps: int, pad_before: int, active: ActivePositions
 ) -> Tensor:
-    """(D, T + 1, L + K - 1, B, F): the initial state wherever no step writes, else not written."""
-    directions, steps, places, batch, width = gates.shape
-    hidden = gates.new_empty(directions, steps + 1, places + taps - 1, batch, width // 4)
+    """Return memory for all hidden states and borders: (D, T + 1, L + K - 1, B, F).
+
+    It holds the initial h wherever no step writes, and nothing of use elsewhere.
+    """
+    directions, steps, positions, batch, width = gates.shape
+    hidden = gates.new_empty(directions, steps + 1, positions + taps - 1, batch, width // 4)
     initial = initial_hidden.to(gates.dtype)[:, None, None, None]
-    if plan.whole:
+    if active.all_active:
         hidden[:, :1] = initial
         hidden[:, 1:, :pad_before] = initial
-        hidden[:, 1:, pad_before + places :] = initial
+        hidden[:, 1:, pad_before + positions :] = initial
     else:
         hidden[:] = initial
     return hidden

@@ -1,7 +1,11 @@
-"""Calls the fused cell of `cell.cpp`."""
+"""The fused cell of `cell.cpp`, called from Python.
+
+The C++ is a copy of `reference.equation_3` and of its derivative, `cell.equation_3_backward`;
+`tests/ops/conv_lstm/test_cell.py` holds them equal.
+"""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -9,16 +13,17 @@ from torch import Tensor
 
 from pixelrnn.errors import CompilerError
 from pixelrnn.native import compiler
+from pixelrnn.ops.conv_lstm.interfaces import BackwardPass, ForwardPass
 
 SOURCE = Path(__file__).with_name("cell.cpp")
 NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
 
-def load(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Forward and backward of `cell`, compiled, for gates of this dtype.
+def load(dtype: torch.dtype) -> tuple[ForwardPass, BackwardPass]:
+    """Return both passes over a line (`interfaces.ForwardPass`, `BackwardPass`) for this dtype.
 
     Raises:
-        CompilerError: no compiler, or it failed, or the dtype is not served.
+        CompilerError: There is no compiler, or it failed, or the dtype is not served.
     """
     run_forward, run_backward = _function("forward", dtype), _function("backward", dtype)
 
@@ -32,17 +37,19 @@ def load(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
 
 
 def bound_forward(*tensors: Tensor) -> Callable[[], None]:
-    """`cell.forward` of the same tensors again and again: their addresses are looked up once.
+    """Return a forward pass over these tensors, whose addresses are then looked up only once.
+
+    Args:
+        tensors: the arguments of `interfaces.ForwardPass`.
 
     Raises:
-        CompilerError: as `load`, for the dtype of the first.
+        CompilerError: There is no compiler, or it failed, or the dtype is not served.
     """
     run, arguments = _function("forward", tensors[0].dtype), _arguments(tensors)
 
-    def forward() -> None:
+    def forward(_kept: tuple[Tensor, ...] = tensors) -> None:  # as long as addresses are used
         run(*arguments)
 
-    forward.tensors = tensors  # kept alive as long as their addresses are used
     return forward
 
 
@@ -55,12 +62,14 @@ def _function(name: str, dtype: torch.dtype) -> Callable[..., None]:
 _Size, _Strides, _Pointers = ctypes.c_int64 * 4, ctypes.c_int64 * 16, ctypes.c_void_p * 8
 
 
-def _arguments(tensors: tuple[Tensor | None, ...]) -> tuple[ctypes.Array, ...]:
-    """Size (D, n, B, F), strides of directions and places, addresses.
+def _arguments(tensors: Sequence[Tensor | None]) -> tuple[ctypes.Array, ...]:
+    """Return the size (D, n, B, F), the strides of directions and positions, and the addresses.
 
     Batch and features of every tensor must be contiguous. The last tensor has F features.
     """
-    strides, pointers = [], []
+    strides: list[int] = []
+    pointers: list[int | None] = []
+    size: Sequence[int] = ()
     for tensor in tensors:
         if tensor is None:
             strides += (0, 0)
@@ -68,5 +77,5 @@ def _arguments(tensors: tuple[Tensor | None, ...]) -> tuple[ctypes.Array, ...]:
         else:
             strides += tensor.stride()[:2]
             pointers.append(tensor.data_ptr())
-    size = tensors[-1].shape
+            size = tensor.shape
     return _Size(*size), _Strides(*strides), _Pointers(*pointers)

@@ -4,11 +4,42 @@
     c_t = f . c_{t-1} + i . g
     h_t = o . tanh(c_t)
 
-Axes: `D` directions, `T` steps, `L` places on a line, `B` batch, `F` features, `K` kernel taps.
+`equation_3` is the definition. Where it is written again for speed, as C++ (`arithmetic.hpp`), in
+place (`single_position.py`) and as its derivative (`cell.py`, `arithmetic.hpp`), tests hold the
+copies equal to this one.
+
+Axes: `D` directions, `T` steps (lines), `L` positions on a line, `B` batch, `F` features, `K` taps.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class CellOutput(NamedTuple):
+    """Gate activations and the state after them, each of the shape of c."""
+
+    o: Tensor
+    f: Tensor
+    i: Tensor
+    g: Tensor
+    c: Tensor
+    h: Tensor
+
+
+def equation_3(gates: Tensor, c: Tensor, dim: int = -1) -> CellOutput:
+    """Compute one step of the LSTM cell.
+
+    Args:
+        gates: (..., 4F) before their nonlinearity, in the order o, f, i, g.
+        c: (..., F), the cell state of the line before.
+        dim: the axis of features.
+    """
+    o, f, i, g = gates.chunk(4, dim)
+    o, f, i, g = o.sigmoid(), f.sigmoid(), i.sigmoid(), g.tanh()
+    c = f * c + i * g
+    return CellOutput(o, f, i, g, c, o * c.tanh())
 
 
 def conv_lstm(
@@ -17,13 +48,13 @@ def conv_lstm(
     initial_hidden: Tensor,  # (D, F)
     initial_cell: Tensor,  # (D, F)
     pad_before: int,
-    held: Tensor | None,  # (T, L) bool
+    frozen: Tensor | None,  # (T, L) bool
 ) -> Tensor:  # (D, T, L, B, F)
-    """See `dispatch.conv_lstm`."""
-    directions, steps, places, batch, _ = input_to_state.shape
+    """Compute what `dispatch.conv_lstm` describes."""
+    directions, steps, positions, batch, _ = input_to_state.shape
     taps = state_to_state.shape[1]
-    first_hidden = initial_hidden[:, None, None, :].expand(directions, places, batch, -1)
-    first_cell = initial_cell[:, None, None, :].expand(directions, places, batch, -1)
+    first_hidden = initial_hidden[:, None, None, :].expand(directions, positions, batch, -1)
+    first_cell = initial_cell[:, None, None, :].expand(directions, positions, batch, -1)
     before = first_hidden[:, :1].expand(-1, pad_before, -1, -1)
     after = first_hidden[:, :1].expand(-1, taps - 1 - pad_before, -1, -1)
 
@@ -32,14 +63,12 @@ def conv_lstm(
         line = torch.cat([before, hidden, after], dim=1)  # (D, L + K - 1, B, F)
         gates = input_to_state[:, t]
         for tap in range(taps):
-            window = line[:, tap : tap + places]  # (D, L, B, F)
+            window = line[:, tap : tap + positions]  # (D, L, B, F)
             gates = gates + torch.einsum("dlbf,dfg->dlbg", window, state_to_state[:, tap])
-        o, f, i, g = gates.chunk(4, dim=-1)
-        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-        hidden = o.sigmoid() * cell.tanh()
-        if held is not None:
-            hold = held[t][None, :, None, None].to(cell.device)
-            cell = torch.where(hold, first_cell, cell)
-            hidden = torch.where(hold, first_hidden, hidden)
+        *_, cell, hidden = equation_3(gates, cell)
+        if frozen is not None:
+            keep = frozen[t][None, :, None, None].to(cell.device)
+            cell = torch.where(keep, first_cell, cell)
+            hidden = torch.where(keep, first_hidden, hidden)
         outputs.append(hidden)
     return torch.stack(outputs, dim=1)

@@ -1,4 +1,7 @@
-"""Equation 3 at one position of a walk, on buffers that stay.
+"""Equation 3 at one position while images are generated, on buffers that stay.
+
+The reference is `reference.equation_3`; `plain` and `native` are copies of it that work in place,
+and `tests/ops/conv_lstm/test_single_position.py` holds them equal to it.
 
 Axes: `B` batch, `n` features of one colour group.
 """
@@ -8,13 +11,13 @@ from collections.abc import Callable
 from torch import Tensor
 
 from pixelrnn.ops.conv_lstm import native_cell
-from pixelrnn.ops.conv_lstm.cell import choose, state_dtype
+from pixelrnn.ops.conv_lstm.cell import cell_for, state_dtype
 
 Advance = Callable[[], Tensor]
 
 
 def advance_of(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
-    """A function that computes c and h in place, as often as it is called, and returns `hidden`.
+    """Return a function that computes c and h in place each time, and returns `hidden`.
 
     Args:
         gates: (B, 4n) before their nonlinearity, in the order o, f, i, g; overwritten.
@@ -22,12 +25,12 @@ def advance_of(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
         hidden: (B, n), written: h after.
     """
     served = gates.device.type == "cpu" and gates.dtype == state_dtype(gates.dtype)
-    fused = served and choose("auto", "cpu", gates.dtype).name == "native"
+    fused = served and cell_for("auto", "cpu", gates.dtype).name == "native"
     return (native if fused else plain)(gates, cell, hidden)
 
 
 def plain(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
-    """See `advance_of`; by torch, for all devices and dtypes."""
+    """Return what `advance_of` describes, by torch operations: for all devices and dtypes."""
     n = cell.shape[-1]
     o, f, i, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
     logistic = gates[:, : 3 * n]
@@ -43,12 +46,12 @@ def plain(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
 
 
 def native(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
-    """See `advance_of`; one C++ call, for float32 and float64 on CPUs.
+    """Return what `advance_of` describes, one C++ call: for float32 and float64 on CPUs.
 
     Raises:
-        CompilerError: no compiler, or it failed.
+        CompilerError: There is no compiler, or it failed.
     """
-    products = gates[None, :, None]  # images as places: they may lie apart
+    products = gates[None, :, None]  # images as positions, which may have any stride
     state = cell[None, :, None]
     nothing = gates.new_zeros(1, 1, 1, gates.shape[-1]).expand_as(products)
     forward = native_cell.bound_forward(nothing, products, state, state, hidden[None, :, None])

@@ -1,25 +1,29 @@
 import itertools
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from pixelrnn.errors import CompilerError
+from pixelrnn.errors import CompilerError, ConfigError
 from pixelrnn.native import compiler
 from pixelrnn.ops import skew
-from pixelrnn.ops.conv_lstm import active_places as plans
-from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, native_loops, reference
+from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loops, native_loops, reference
+from pixelrnn.ops.conv_lstm.active_positions import active_positions
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
+from pixelrnn.runs import check
 
 TAPS = [(1, 0), (2, 1), (2, 0), (3, 1)]
 SIZES = [(1, 1, 1, 1, 1), (2, 4, 3, 2, 5), (1, 5, 1, 3, 17), (2, 1, 4, 1, 2), (1, 3, 5, 2, 16)]
 SIZES += [(2, 4, 3, 0, 5), (2, 4, 3, 1, 17)]  # an empty batch, and one of a single image
-HELD = {
-    "free": lambda steps, places: None,
-    "skewed": lambda steps, places: skew.outside_image(places, max(1, steps - places + 1))[:steps],
-    "entering": lambda steps, places: torch.arange(steps)[:, None] < torch.arange(places),
-    "all": lambda steps, places: torch.ones(steps, places, dtype=torch.bool),
+FROZEN = {
+    "free": lambda steps, positions: None,
+    "skewed": lambda steps, positions: skew.outside_image(positions, max(1, steps - positions + 1))[
+        :steps
+    ],
+    "entering": lambda steps, positions: torch.arange(steps)[:, None] < torch.arange(positions),
+    "all": lambda steps, positions: torch.ones(steps, positions, dtype=torch.bool),
 }
 
 
@@ -31,14 +35,14 @@ def _uninitialised_memory_is_nan():
     torch.use_deterministic_algorithms(False)
 
 
-def draw(directions, steps, places, batch, features, taps, dtype=torch.float64, seed=0):
+def draw(directions, steps, positions, batch, features, taps, dtype=torch.float64, seed=0):
     generator = torch.Generator().manual_seed(seed)
     shapes = [
-        (directions, steps, places, batch, 4 * features),
+        (directions, steps, positions, batch, 4 * features),
         (directions, taps, features, 4 * features),
         (directions, features),
         (directions, features),
-        (directions, steps, places, batch, features),
+        (directions, steps, positions, batch, features),
     ]
     drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
     *inputs, upstream = [tensor.to(dtype) for tensor in drawn]
@@ -74,21 +78,21 @@ def overwriting(gates, *rest, **options):
 RUNGS = {
     "plain cell": partial(autograd.conv_lstm, compile="none"),
     "native cell": partial(autograd.conv_lstm, compile="native"),
-    "native loop": partial(autograd.conv_lstm, choose_loops=native_loops.choose),
+    "native_loops": partial(autograd.conv_lstm, loops_for=native_loops.in_one_call),
     "plain cell, overwriting": partial(overwriting, compile="none"),
     "native cell, overwriting": partial(overwriting, compile="native"),
-    "native loop, overwriting": partial(overwriting, choose_loops=native_loops.choose),
+    "native_loops, overwriting": partial(overwriting, loops_for=native_loops.in_one_call),
 }
 
 
 @pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("frozen", FROZEN)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_equals_reference(size, held, dtype, rung):
+def test_equals_reference(size, frozen, dtype, rung):
     for taps, pad_before in TAPS:
         inputs, upstream = draw(*size, taps, dtype)
-        options = pad_before, HELD[held](*size[1:3])
+        options = pad_before, FROZEN[frozen](*size[1:3])
         ours = values_and_gradients(rung, inputs, upstream, *options)
         theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, *options)
         assert worst(ours, theirs) < TOLERANCE[dtype], (taps, pad_before)
@@ -96,11 +100,11 @@ def test_equals_reference(size, held, dtype, rung):
 
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("batch", [0, 1, 2])
-@pytest.mark.parametrize("held", ["free", "skewed"])
-def test_inductor_equals_reference(held, batch):
+@pytest.mark.parametrize("frozen", ["free", "skewed"])
+def test_inductor_equals_reference(frozen, batch):
     """As GPUs run it: lines are views of one tensor, and gradients overwrite what was kept."""
     inputs, upstream = draw(2, 4, 3, batch, 5, 2, torch.float32)
-    options = 1, HELD[held](4, 3)
+    options = 1, FROZEN[frozen](4, 3)
     theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, *options)
     for rung in (autograd.conv_lstm, overwriting):
         compiled = partial(rung, compile="inductor")
@@ -111,27 +115,27 @@ def test_inductor_equals_reference(held, batch):
 @pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
 def test_bfloat16_is_no_worse_than_the_reference_in_bfloat16(rung):
     inputs, upstream = draw(2, 6, 5, 3, 16, 2, torch.bfloat16)
-    held = skew.outside_image(5, 2)
+    frozen = skew.outside_image(5, 2)
     exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
-    truth = values_and_gradients(reference.conv_lstm, exact, upstream.double(), 1, held)
-    theirs = worst(values_and_gradients(reference.conv_lstm, inputs, upstream, 1, held), truth)
-    ours = values_and_gradients(rung, inputs, upstream, 1, held)
+    truth = values_and_gradients(reference.conv_lstm, exact, upstream.double(), 1, frozen)
+    theirs = worst(values_and_gradients(reference.conv_lstm, inputs, upstream, 1, frozen), truth)
+    ours = values_and_gradients(rung, inputs, upstream, 1, frozen)
     assert all(tensor.dtype == torch.bfloat16 for tensor in ours)
     assert worst(ours, truth) < 1.2 * theirs < 0.1
 
 
 @pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
-@pytest.mark.parametrize("held", ["free", "skewed"])
-def test_gradcheck(held, rung):
+@pytest.mark.parametrize("frozen", ["free", "skewed"])
+def test_gradcheck(frozen, rung):
     inputs, _ = draw(2, 3, 2, 1, 2, 2)
-    mask = HELD[held](3, 2)
+    mask = FROZEN[frozen](3, 2)
     assert torch.autograd.gradcheck(lambda *x: rung(*x, 1, mask), inputs)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("gate", range(4))
 def test_an_error_of_one_percent_is_seen(monkeypatch, direction, gate):
-    honest = cell.Cell("honest", cell.forward, cell.backward)
+    honest = cell.PLAIN
 
     def forward(gates, products, *rest):
         honest.forward(gates, products, *rest)
@@ -142,7 +146,7 @@ def test_an_error_of_one_percent_is_seen(monkeypatch, direction, gate):
         grad_gates.unflatten(-1, (4, -1))[..., gate, :].mul_(1.01)
 
     planted = {"forward": forward, "backward": backward}[direction]
-    monkeypatch.setattr(cell, "choose", lambda *_: replace(honest, **{direction: planted}))
+    monkeypatch.setattr(loops, "cell_for", lambda *_: replace(honest, **{direction: planted}))
     inputs, upstream = draw(1, 4, 3, 2, 5, 3, torch.float32)
     ours = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, None)
     theirs = values_and_gradients(reference.conv_lstm, inputs, upstream, 1, None)
@@ -171,12 +175,12 @@ def test_overlapping_gates(width):
     (image, *others), _ = draw(2, height, width, 3, 2, 2)
     _, upstream = draw(2, height + width - 1, height, 3, 2, 2)
     one = image[:1].detach().requires_grad_()
-    held = skew.outside_image(height, width)
-    upstream = upstream * ~held[:, :, None, None]
+    frozen = skew.outside_image(height, width)
+    upstream = upstream * ~frozen[:, :, None, None]
 
     def run(rung, leaf, gates):
         return values_and_gradients(
-            lambda *x: rung(gates(x[0]), *x[1:], 1, held), [leaf, *others], upstream
+            lambda *x: rung(gates(x[0]), *x[1:], 1, frozen), [leaf, *others], upstream
         )
 
     for leaf, gates in (
@@ -194,11 +198,11 @@ def test_overlapping_gates(width):
 def test_inputs_are_left_alone_and_no_grad_gives_the_same_values():
     inputs, upstream = draw(2, 4, 3, 2, 5, 2)
     before = [tensor.detach().clone() for tensor in inputs]
-    held = skew.outside_image(3, 2)
-    hidden, *_ = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, held)
+    frozen = skew.outside_image(3, 2)
+    hidden, *_ = values_and_gradients(autograd.conv_lstm, inputs, upstream, 1, frozen)
     assert all(map(torch.equal, before, inputs))
     with torch.no_grad():
-        assert torch.equal(autograd.conv_lstm(*inputs, 1, held), hidden)
+        assert torch.equal(autograd.conv_lstm(*inputs, 1, frozen), hidden)
 
 
 def test_autocast_keeps_the_cell_in_float32():
@@ -223,21 +227,39 @@ def test_auto_says_what_it_takes_and_why(caplog):
     conv_lstm(*inputs, pad_before=0)
     broken = torch.tensor([[True, False, True], [False, True, False]])
     inputs, _ = draw(1, 2, 3, 1, 2, 1)
-    conv_lstm(*inputs, pad_before=0, held=broken)
-    wide, _ = draw(1, 2, 2, 1, native_loops.WORTH + 1, 1)
+    conv_lstm(*inputs, pad_before=0, frozen=broken)
+    wide, _ = draw(1, 2, 2, 1, native_loops.MAX_FEATURES + 1, 1)
     conv_lstm(*wide, pad_before=0)
-    conv_lstm(*wide, pad_before=0, kernel=Kernel("native"))
-    assert caplog.messages[0] == "conv_lstm kernel: native"
-    assert "not autograd: held" in caplog.messages[1]
-    assert caplog.messages[2].startswith("conv_lstm kernel: autograd (not native: slower for more")
+    conv_lstm(*wide, pad_before=0, kernel=Kernel("native_loops"))
+    assert caplog.messages[0] == "conv_lstm kernel: native_loops"
+    assert "not autograd: frozen" in caplog.messages[1]
+    assert caplog.messages[2].startswith(
+        "conv_lstm kernel: autograd (not native_loops: slower for more"
+    )
     assert len(caplog.messages) == 3
 
 
-def test_another_cell_by_name_is_no_native_loop():
+def test_auto_takes_what_has_been_shown_on_a_card():
+    gates = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, shape=(1, 1, 1, 1, 8))
+    assert dispatch.select_rung(Kernel(), gates, None) is dispatch.RUNGS["autograd"]
+    assert dispatch.select_rung(Kernel("cuda_graph"), gates, None) is dispatch.RUNGS["cuda_graph"]
+
+
+def test_stored_runs_may_call_a_rung_by_its_old_name():
+    assert Kernel("native") == Kernel("native_loops")
+    node = {"_target_": "pixelrnn.ops.conv_lstm.dispatch.Kernel", "name": "native"}
+    check.check_node(node, "kernel")
+    with pytest.raises(ConfigError, match=r"kernel\.name=nativ"):
+        check.check_node(node | {"name": "nativ"}, "kernel")
+
+
+def test_another_cell_by_name_is_not_for_the_native_loops():
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
     with pytest.raises(ValueError, match="compile=none"):
-        conv_lstm(*inputs, pad_before=0, kernel=Kernel("native", "none"))
-    assert dispatch._choose(Kernel(compile="none"), inputs[0], None) is dispatch.RUNGS["autograd"]
+        conv_lstm(*inputs, pad_before=0, kernel=Kernel("native_loops", "none"))
+    assert (
+        dispatch.select_rung(Kernel(compile="none"), inputs[0], None) is dispatch.RUNGS["autograd"]
+    )
 
 
 def test_without_a_compiler_auto_takes_the_next_rung(monkeypatch):
@@ -246,28 +268,28 @@ def test_without_a_compiler_auto_takes_the_next_rung(monkeypatch):
 
     monkeypatch.setattr(compiler, "library", none)
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
-    assert dispatch._choose(Kernel(), inputs[0], None) is dispatch.RUNGS["autograd"]
+    assert dispatch.select_rung(Kernel(), inputs[0], None) is dispatch.RUNGS["autograd"]
     with pytest.raises(ValueError, match="no C"):
-        conv_lstm(*inputs, pad_before=0, kernel="native")
+        conv_lstm(*inputs, pad_before=0, kernel="native_loops")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_native_loop_gives_the_same_bits_on_any_number_of_threads(threads):
+def test_native_loops_give_the_same_bits_on_any_number_of_threads(threads):
     """Images do not meet in it; the batch is large enough to be shared out."""
     inputs, upstream = draw(2, 9, 5, 37, 20, 2, torch.float32)
     options = 1, skew.outside_image(5, 5)
     gates, weight, hidden, cell = (tensor.detach() for tensor in inputs)
-    plan = plans.make(options[1], 9, 5)
+    active = active_positions(options[1], 9, 5)
     before = torch.get_num_threads()
     results = []
     for number in (1, threads):
         torch.set_num_threads(number)
         states, activations, cells = native_loops.forward(
-            gates, weight, hidden, cell, 1, plan, True, None
+            gates, weight, hidden, cell, 1, active, True, None
         )
         grads = torch.empty_like(activations)
         saved = weight, activations, grads, None, cells
-        grad_cell = native_loops.backward(upstream, *saved, 1, plan)
+        grad_cell = native_loops.backward(upstream, *saved, 1, active)
         results.append([states, activations, cells, grads, grad_cell])
     torch.set_num_threads(before)
     assert all(map(torch.equal, *results))

@@ -7,15 +7,16 @@ import torch
 from pixelrnn.errors import CompilerError
 from pixelrnn.native import compiler
 from pixelrnn.ops.conv_lstm import cell
+from pixelrnn.ops.conv_lstm.reference import equation_3
 
-PLAIN = cell.Cell("none", cell.forward, cell.backward)
+PLAIN = cell.PLAIN
 
 
 @pytest.fixture(autouse=True)
 def _choices_are_forgotten():
-    cell.choose.cache_clear()
+    cell.cell_for.cache_clear()
     yield
-    cell.choose.cache_clear()
+    cell.cell_for.cache_clear()
     compiler.forget()
 
 
@@ -44,7 +45,7 @@ def both_passes(chosen, dtype, spread=3.0, features=19, batch=3):
 )
 @pytest.mark.parametrize("spread", [0.01, 3.0, 100.0])
 def test_native_equals_plain(dtype, tolerance, spread):
-    ours = both_passes(cell.choose("native", "cpu", dtype), dtype, spread)
+    ours = both_passes(cell.cell_for("native", "cpu", dtype), dtype, spread)
     for a, b in zip(ours, both_passes(PLAIN, dtype, spread), strict=True):
         # 1 - o of an o near 1 carries the rounding of 1, times gradients as large as the largest.
         scale = b.abs().max().clamp(min=1).double()
@@ -53,13 +54,13 @@ def test_native_equals_plain(dtype, tolerance, spread):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_native_takes_an_empty_batch(dtype):
-    ours = both_passes(cell.choose("native", "cpu", dtype), dtype, batch=0)
+    ours = both_passes(cell.cell_for("native", "cpu", dtype), dtype, batch=0)
     theirs = both_passes(PLAIN, dtype, batch=0)
     assert [tensor.shape for tensor in ours] == [tensor.shape for tensor in theirs]
 
 
 def test_native_passes_nan_on():
-    chosen = cell.choose("native", "cpu", torch.float32)
+    chosen = cell.cell_for("native", "cpu", torch.float32)
     gates = torch.full((1, 1, 1, 4), torch.nan)
     products, before = torch.zeros_like(gates), torch.zeros(1, 1, 1, 1)
     after, hidden = torch.zeros_like(before), torch.zeros_like(before)
@@ -75,13 +76,13 @@ def test_without_a_compiler_one_clear_line(monkeypatch, caplog):
     compiler.forget()
     monkeypatch.setattr(compiler, "_compiler", _no_compiler)
     for _ in range(3):
-        chosen = cell.choose("auto", "cpu", torch.float32)
+        chosen = cell.cell_for("auto", "cpu", torch.float32)
     assert chosen.name == "none"
     lines = [r.message for r in caplog.records if r.levelno == logging.WARNING]
     assert len(lines) == 1
     assert "no C++ compiler" in lines[0]
     with pytest.raises(CompilerError, match="install g"):
-        cell.choose("native", "cpu", torch.float32)
+        cell.cell_for("native", "cpu", torch.float32)
 
 
 @pytest.mark.parametrize("command", ["false", "true"])
@@ -89,47 +90,59 @@ def test_a_broken_compiler_falls_back(monkeypatch, caplog, tmp_path, command):
     compiler.forget()
     monkeypatch.setenv("CXX", command)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cell.choose("auto", "cpu", torch.float32).name == "none"
+    assert cell.cell_for("auto", "cpu", torch.float32).name == "none"
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("broken", ["advance", "retreat"])
-def test_inductor_is_tried_out_in_both_passes(monkeypatch, caplog, broken):
+@pytest.mark.parametrize("broken", ["forward", "backward"])
+def test_inductor_is_tried_out_in_both_passes(monkeypatch, broken):
     """A pass that cannot be compiled shows when the cell is chosen, not in the middle of a step."""
 
     def fails(*_):
         raise RuntimeError("no Triton here")
 
-    functions = {cell.advance: "advance", cell.retreat: "retreat"}
+    functions = {cell.activate: "forward", cell.equation_3_backward: "backward"}
     monkeypatch.setattr(torch, "compile", lambda f: fails if functions[f] == broken else f)
     with pytest.raises(CompilerError, match="no Triton here"):
-        cell.choose("inductor", "cpu", torch.float32)
-    inductor = cell._inductor
-    monkeypatch.setattr(cell, "_inductor", lambda _, dtype: inductor("cpu", dtype))
-    assert cell.choose("auto", "cuda", torch.float32).name == "none"
-    assert len(caplog.records) == 1
+        cell.cell_for("inductor", "cpu", torch.float32)
 
 
 def test_the_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for _ in range(2):
         compiler.forget()
-        cell.choose.cache_clear()
-        cell.choose("native", "cpu", torch.float32)
+        cell.cell_for.cache_clear()
+        cell.cell_for("native", "cpu", torch.float32)
     (built,) = (tmp_path / "pixelrnn").iterdir()
     assert built.suffix == ".so"
 
 
+def test_auto_is_plain_where_nothing_else_has_been_shown(caplog):
+    assert cell.cell_for("auto", "cuda", torch.float32) is cell.PLAIN
+    assert not caplog.records
+
+
+def test_the_derivative_is_that_of_equation_3():
+    draw = torch.Generator().manual_seed(0)
+    gates = torch.randn(2, 5, 3, 4 * 7, generator=draw, dtype=torch.float64, requires_grad=True)
+    c = torch.randn(2, 5, 3, 7, generator=draw, dtype=torch.float64, requires_grad=True)
+    grad_c, *grads_h = torch.randn(3, 2, 5, 3, 7, generator=draw, dtype=torch.float64)
+    output = equation_3(gates, c)
+    theirs = torch.autograd.grad((output.c, output.h), (gates, c), (grad_c, sum(grads_h)))
+    ours = cell.equation_3_backward(torch.cat(output[:4], -1), c, output.c, *grads_h, grad_c)
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-14) for a, b in zip(ours, theirs, strict=True))
+
+
 def test_native_is_for_cpus():
     with pytest.raises(CompilerError, match="CPUs only"):
-        cell.choose("native", "cuda", torch.float32)
+        cell.cell_for("native", "cuda", torch.float32)
 
 
 @pytest.mark.slow
 def test_inductor_equals_plain():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own
-        chosen = cell.choose("inductor", "cpu", torch.float32)
+        chosen = cell.cell_for("inductor", "cpu", torch.float32)
         ours = both_passes(chosen, torch.float32)
     for a, b in zip(ours, both_passes(PLAIN, torch.float32), strict=True):
         assert torch.allclose(a, b, atol=1e-5, rtol=1e-5)

@@ -9,7 +9,7 @@ from pixelrnn.ops import skew
 from pixelrnn.ops.conv_lstm import autograd, cuda_graph, loops, reference
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 from tests.ops.conv_lstm.test_autograd import (
-    HELD,
+    FROZEN,
     SIZES,
     TOLERANCE,
     draw,
@@ -37,17 +37,17 @@ class Recorder:
 
 
 def rung(record, compile="none"):
-    captured = cuda_graph.captured(loops.choose(compile, "cpu", torch.float64), record)
-    return partial(autograd.conv_lstm, choose_loops=lambda *_: captured)
+    captured = cuda_graph.captured(loops.line_by_line(compile, "cpu", torch.float64), record)
+    return partial(autograd.conv_lstm, loops_for=lambda *_: captured)
 
 
-@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("frozen", FROZEN)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_equals_reference_again_and_again(size, held):
+def test_equals_reference_again_and_again(size, frozen):
     """Played back with new inputs, also between the two passes of the old ones."""
     record = Recorder()
     ours = rung(record)
-    options = 1, HELD[held](*size[1:3])
+    options = 1, FROZEN[frozen](*size[1:3])
     pending = []
     for seed in range(3):
         inputs, upstream = draw(*size, 2, seed=seed)
@@ -64,12 +64,14 @@ def test_equals_reference_again_and_again(size, held):
 def test_skewed_views(width):
     (image, *others), _ = draw(2, 4, width, 3, 2, 2)
     _, upstream = draw(2, 4 + width - 1, 4, 3, 2, 2)
-    held = skew.outside_image(4, width)
-    upstream = upstream * ~held[:, :, None, None]
+    frozen = skew.outside_image(4, width)
+    upstream = upstream * ~frozen[:, :, None, None]
     ours = rung(Recorder())
     results = [
         values_and_gradients(
-            lambda x, *rest, run=run: run(skew.skew(x), *rest, 1, held), [image, *others], upstream
+            lambda x, *rest, run=run: run(skew.skew(x), *rest, 1, frozen),
+            [image, *others],
+            upstream,
         )
         for run in (ours, ours, reference.conv_lstm)
     ]

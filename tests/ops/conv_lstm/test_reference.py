@@ -9,10 +9,10 @@ from pixelrnn.ops.conv_lstm import reference
 from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
 
 
-def draw(directions, steps, places, batch, features, taps):
+def draw(directions, steps, positions, batch, features, taps):
     torch.manual_seed(1)
     shapes = (
-        (directions, steps, places, batch, 4 * features),
+        (directions, steps, positions, batch, 4 * features),
         (directions, taps, features, 4 * features),
         (directions, features),
         (directions, features),
@@ -24,19 +24,19 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
-def cell_by_cell(gates, kernel, hidden0, cell0, pad_before, held):
+def cell_by_cell(gates, kernel, hidden0, cell0, pad_before, frozen):
     """Equation 3 for one number at a time."""
-    directions, steps, places, batch, width = gates.shape
+    directions, steps, positions, batch, width = gates.shape
     features, taps = width // 4, kernel.shape[1]
-    out = torch.zeros(directions, steps, places, batch, features, dtype=torch.float64)
+    out = torch.zeros(directions, steps, positions, batch, features, dtype=torch.float64)
     for d in range(directions):
         for b in range(batch):
-            h = {p: hidden0[d].tolist() for p in range(places)}
-            c = {p: cell0[d].tolist() for p in range(places)}
+            h = {p: hidden0[d].tolist() for p in range(positions)}
+            c = {p: cell0[d].tolist() for p in range(positions)}
             for t in range(steps):
                 new_h, new_c = {}, {}
-                for p in range(places):
-                    if held is not None and held[t, p]:
+                for p in range(positions):
+                    if frozen is not None and frozen[t, p]:
                         new_h[p], new_c[p] = hidden0[d].tolist(), cell0[d].tolist()
                     else:
                         a = gates[d, t, p, b].tolist()
@@ -64,15 +64,15 @@ SIZES = [(1, 3, 4, 2, 2, 3, 1), (2, 4, 3, 1, 2, 2, 1), (1, 1, 5, 1, 1, 3, 1), (2
 def test_equals_cell_by_cell(size, hold):
     *shape, pad = size
     tensors = draw(*shape)
-    held = torch.rand(shape[1], shape[2]) < 0.3 if hold else None
+    frozen = torch.rand(shape[1], shape[2]) < 0.3 if hold else None
     with torch.no_grad():
-        found = conv_lstm(*tensors, pad_before=pad, held=held, kernel="reference")
-        expected = cell_by_cell(*tensors, pad, held)
+        found = conv_lstm(*tensors, pad_before=pad, frozen=frozen, kernel="reference")
+        expected = cell_by_cell(*tensors, pad, frozen)
     assert torch.allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_equals_lstm_cell_where_they_coincide():
-    """A kernel of one tap makes every place an LSTM of its own; torch's gates are i, f, g, o."""
+    """A kernel of one tap makes every position an LSTM of its own; torch's gates are i, f, g, o."""
     gates, kernel, hidden0, cell0 = draw(1, 5, 3, 2, 4, 1)
     cell = torch.nn.LSTMCell(16, 4, bias=False).double()
     blocks = kernel[0, 0].T.chunk(4)  # o, f, i, g
@@ -104,8 +104,8 @@ def test_a_fault_of_one_percent_in_a_gate_is_found():
         ({"state_to_state": torch.zeros(2, 3, 2, 8)}, "state_to_state"),
         ({"initial_cell": torch.zeros(1, 3)}, "initial_cell"),
         ({"pad_before": 3}, "pad_before"),
-        ({"held": torch.zeros(3, 3, dtype=torch.bool)}, "held"),
-        ({"kernel": "fastest"}, "choose auto or one of reference"),
+        ({"frozen": torch.zeros(3, 3, dtype=torch.bool)}, "frozen"),
+        ({"kernel": "fastest"}, "choose auto, reference, autograd"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

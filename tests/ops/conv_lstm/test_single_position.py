@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pixelrnn.ops.conv_lstm import cell, single_position
+from pixelrnn.ops.conv_lstm.reference import equation_3
 
 
 def buffers(dtype, batch, features):
@@ -27,12 +28,10 @@ def test_equation_3(way, dtype, tolerance, batch, features):
     advance = way(gates, state, hidden)
     for _ in range(2):  # on whatever the buffers then hold
         gates.uniform_(-5, 5)
-        o, f, i, g = gates.double().unflatten(-1, (4, features)).clone().unbind(1)
-        c = f.sigmoid() * state.double() + i.sigmoid() * g.tanh()
+        expected = equation_3(gates.double(), state.double())
         assert advance() is hidden
-        torch.testing.assert_close(state.double(), c, rtol=tolerance, atol=tolerance)
-        expected = o.sigmoid() * c.tanh()
-        torch.testing.assert_close(hidden.double(), expected, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(state.double(), expected.c, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(hidden.double(), expected.h, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
@@ -46,8 +45,7 @@ def test_every_dtype_has_a_way(dtype):
 
 
 def test_without_a_compiler_torch_does_it(monkeypatch):
-    unfused = cell.Cell("none", cell.forward, cell.backward)
-    monkeypatch.setattr(single_position, "choose", lambda *_: unfused)
+    monkeypatch.setattr(single_position, "cell_for", lambda *_: cell.PLAIN)
     monkeypatch.setattr(single_position.native_cell, "bound_forward", pytest.fail)
     gates, state, hidden = buffers(torch.float32, 2, 3)
     expected = [tensor.clone() for tensor in (gates, state, hidden)]
