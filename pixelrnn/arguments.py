@@ -1,8 +1,8 @@
 """Argument types and ranges, declared once as annotations and checked from there.
 
-`checked` guards a constructor when it is called; `problems` lists, without calling, what is wrong
-with a set of keyword arguments. The command line uses the second, so that a configuration is
-checked whole before any work starts, and no schema repeats a signature.
+`checked` guards a constructor when it is called. `converted` checks and converts keyword arguments
+without calling anything: a configuration is checked whole before any work starts, what was checked
+is what runs, and no schema repeats a signature.
 """
 
 import functools
@@ -120,6 +120,19 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
         return _adapter_cached(annotation)
     except TypeError:  # an annotation that cannot be hashed
         return None
+
+
+def plain(converted: Any, given: Any) -> Any:
+    """The converted value as plain YAML can hold it; what has no plain form stays as given."""
+    if converted is None or isinstance(converted, bool | int | float | str):
+        return converted
+    if isinstance(converted, list | tuple) and isinstance(given, list | tuple):
+        pairs = zip(converted, given, strict=False)
+        return [plain(item, before) for item, before in pairs]
+    if isinstance(converted, dict) and isinstance(given, dict):
+        pairs = zip(converted.items(), given.values(), strict=False)
+        return {key: plain(item, before) for (key, item), before in pairs}
+    return given
 
 
 def _reason(error: ValidationError) -> str:

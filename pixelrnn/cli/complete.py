@@ -62,11 +62,11 @@ def complete(
     """
     import torch
 
-    from pixelrnn.cli import outputs, process
+    from pixelrnn.cli import outputs
     from pixelrnn.errors import ConfigError
     from pixelrnn.generation.sources import completions, for_images
     from pixelrnn.runs import record
-    from pixelrnn.training import accelerators, load
+    from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
     process.set_up(threads)

@@ -4,6 +4,7 @@ Hydra composes; a wrong key, choice or value leaves it as a one-line `ConfigErro
 """
 
 import contextlib
+import copy
 import functools
 import os
 import re
@@ -15,13 +16,12 @@ from typing import Any
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pixelrnn.cli import threads
 from pixelrnn.errors import ConfigError, PixelRNNError
-from pixelrnn.runs import check
+from pixelrnn.runs import check, naming
 
 FLAGS = ("-m", "--multirun")
 
@@ -163,41 +163,30 @@ def _known(config_name: str, argv: list[str], parent: str) -> list[str]:
 
 
 def register_resolvers() -> None:
-    """The functions that configurations may call.
-
-    `${from_data:image_shape}` asks the configured data set, before any file is read;
-    `${share_of_threads:}` asks the launcher.
-    """
-
-    def from_data(attribute: str, *, _root_: DictConfig) -> Any:
-        data = instantiate(_root_.data, _convert_="all")
-        value = getattr(data, attribute)
-        return list(value) if isinstance(value, tuple) else value
-
-    OmegaConf.register_new_resolver("from_data", from_data, replace=True)
+    """The functions that configurations may call: `${share_of_threads:}` asks the launcher."""
     OmegaConf.register_new_resolver("share_of_threads", threads.share, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """Resolve everything and check every node against its constructor.
+    """Resolve everything: a plain dict, not checked yet.
+
+    A run without a folder says `naming.FOLDER` wherever its folder is named.
 
     Raises:
         ConfigError: one line.
     """
     register_resolvers()
+    if "folder" in config and config.folder is None:
+        config = copy.deepcopy(config)
+        config.folder = naming.FOLDER
     try:
-        if "data" in config:
-            # the data first: the model's shape and levels are asked of them
-            check.check_node(OmegaConf.to_container(config.data, resolve=True), "data")
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
         reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
         if "Missing mandatory" in reason:
             raise ConfigError(f"{key}: must be given, as {key}=...") from error
         raise ConfigError(f"{key}: {reason}") from error
-    check.check_node(resolved, "")
-    return resolved
 
 
 def call(verb: Callable[..., Any], config: DictConfig) -> Any:
@@ -206,6 +195,4 @@ def call(verb: Callable[..., Any], config: DictConfig) -> Any:
     Raises:
         ConfigError: one line.
     """
-    resolved = plain(config)
-    check.check_arguments(verb, resolved, "")
-    return verb(**resolved)
+    return verb(**check.check_arguments(verb, plain(config), ""))

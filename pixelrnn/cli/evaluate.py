@@ -38,9 +38,9 @@ def evaluate(
     """
     from rich.console import Console
 
-    from pixelrnn.cli import process, report
+    from pixelrnn.cli import report
     from pixelrnn.runs import record
-    from pixelrnn.training import accelerators, load
+    from pixelrnn.training import accelerators, load, process
     from pixelrnn.training.evaluate import evaluate as evaluate_split
 
     accelerators.device(accelerator)

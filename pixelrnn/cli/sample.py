@@ -48,9 +48,9 @@ def sample(
         RunError: there is no such run, it is damaged, or `out` cannot be written.
         ConfigError: this machine has no such accelerator, or too little memory for `n` images.
     """
-    from pixelrnn.cli import outputs, process
+    from pixelrnn.cli import outputs
     from pixelrnn.generation.sources import draws, for_images
-    from pixelrnn.training import accelerators, load
+    from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
     process.set_up(threads)

@@ -15,15 +15,19 @@ WITHOUT_EFFECT = (
     "kernel",
     "model.kernel",
     "model.checkpoint_layers",
+    "folder",
+    "signature",
     "sweep_name",
     "label",
     "scale_name",
+    "evaluate",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
     "trainer.log_every_n_steps",
     "trainer.enable_*",
+    "trainer.profiler",
     "data.num_workers",
     "data.eval_batch_size",
     "data.root",
@@ -52,3 +56,17 @@ def signature(config: dict[str, Any]) -> str:
     """Eight hexadecimal digits of the SHA-256 of the effective configuration."""
     text = json.dumps(effective(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Dotted keys in which the effective parts of two configurations differ."""
+    a, b = _flat(effective(one)), _flat(effective(other))
+    return sorted(key for key in a.keys() | b.keys() if a.get(key, ...) != b.get(key, ...))
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found

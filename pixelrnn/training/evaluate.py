@@ -1,13 +1,45 @@
 """The likelihood of a split: one exact pass, in float32, with the standard error of the mean."""
 
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 from pytorch_lightning import Trainer
 
 from pixelrnn.data.base import PixelDataModule, Split
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
+
+
+def evaluate_splits(
+    model: ImageDistribution, data: PixelDataModule, splits: Iterable[Split], config: dict[str, Any]
+) -> dict[str, float]:
+    """Evaluate several splits; two that hold the same images are evaluated once.
+
+    Args:
+        model: left in eval mode.
+        data: set up.
+        splits: which.
+        config: of the run; its trainer's accelerator is used.
+
+    Returns:
+        The metrics of all of them, see `evaluate`.
+    """
+    accelerator = config["trainer"].get("accelerator", "auto")
+    metrics: dict[str, float] = {}
+    done: list[Split] = []
+    for split in splits:
+        same = [other for other in done if _same(data.images(split), data.images(other))]
+        if same:
+            prefix = f"{same[0]}/"
+            found = {name: value for name, value in metrics.items() if name.startswith(prefix)}
+            metrics |= {f"{split}/{name.removeprefix(prefix)}": v for name, v in found.items()}
+        else:
+            metrics |= evaluate(model, data, split, accelerator)
+        done.append(split)
+    return metrics
 
 
 def evaluate(
@@ -44,3 +76,11 @@ def evaluate(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         (metrics,) = trainer.test(module, dataloaders=data.eval_dataloader(split), verbose=False)
     return {**metrics, f"{split}/images": len(data.images(split))}
+
+
+def _same(images: np.ndarray, others: np.ndarray, block: int = 1000) -> bool:
+    """Whether two splits hold the same images; both may be memory maps, so block by block."""
+    if images.shape != others.shape:
+        return False
+    starts = range(0, len(images), block)
+    return all(np.array_equal(images[at : at + block], others[at : at + block]) for at in starts)

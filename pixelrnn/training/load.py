@@ -8,15 +8,12 @@ import pkgutil
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
-from pixelrnn.runs import record
+from pixelrnn.runs import nodes, record
 from pixelrnn.training import checkpoint
 
 Built = TypeVar("Built", ImageDistribution, PixelDataModule)
@@ -84,9 +81,9 @@ def build(config: Any, base: type[Built], origin: Path) -> Built:
         raise RunError(f"{origin}: does not describe a {base.__name__}")
     _check_targets(config, (base, Likelihood, Kernel), origin)
     try:
-        built = instantiate(OmegaConf.create(config), _convert_="all")
+        built = nodes.build(config)
     except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = " ".join(str(error).split())
         raise RunError(f"{origin}: {config['_target_']} cannot be built: {reason}") from error
     if not isinstance(built, base):
         raise RunError(f"{origin}: {config['_target_']} is no {base.__name__}")

@@ -9,8 +9,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn import arguments
-from pixelrnn.cli import compose, train
+from pixelrnn.cli import compose
 from pixelrnn.cli.main import VERBS, main
+from pixelrnn.training import run
+from pixelrnn.training.settings import Settings
 
 CONF = compose.conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -32,14 +34,12 @@ def test_every_choice_composes_and_is_valid(group):
         if (group, choice) == ("likelihood", "bernoulli"):
             continue
         config = composed("train", f"{group}={choice}", "logger=csv")
-        config.folder, config.signature = ".", ""
-        compose.plain(config)
+        run.prepare(compose.plain(config))
 
 
 def test_bernoulli_goes_with_binary_data():
     config = composed("train", "likelihood=bernoulli", "data.binary=true", "logger=csv")
-    config.folder, config.signature = ".", ""
-    resolved = compose.plain(config)
+    resolved = run.prepare(compose.plain(config)).config
     assert resolved["model"]["levels"] == 2
 
 
@@ -62,7 +62,7 @@ def test_files_are_short(path):
 
 
 def test_train_takes_the_keys_of_its_configuration():
-    assert set(composed("train")) == set(inspect.signature(train.train).parameters)
+    assert set(composed("train")) == set(inspect.signature(Settings).parameters)
 
 
 def test_help_names_every_verb(capsys):

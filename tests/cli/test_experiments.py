@@ -7,11 +7,13 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 
-from pixelrnn.cli import compose, train
+from pixelrnn.cli import compose
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.ops import masks
 from pixelrnn.results import collect, tables
+from pixelrnn.runs import nodes
+from pixelrnn.training import parts, run
 from tests.cli.commands import needed
 from tests.cli.test_compose import CONF, choices, composed
 
@@ -35,8 +37,7 @@ PARAMETERS = {
 
 def resolved(*overrides):
     config = composed("train", *overrides, "logger=csv", "threads=1")
-    config.folder, config.signature = ".", ""
-    return compose.plain(config)
+    return run.prepare(compose.plain(config)).config
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_there_is_an_experiment_for_every_row():
 def test_full_size_has_the_papers_parameter_count(name, without_weights):
     config = resolved(f"experiment={name}", "model.skip=false")
     with without_weights():
-        model = compose.instantiate(config["model"], _convert_="all")
+        model = nodes.build(config["model"])
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
 
 
@@ -77,8 +78,8 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale):
         if scale not in tables.describe(table)["scales"]:
             continue
         record = {"steps": 1, "seed": 0, "metrics": {}}
-        run = collect.Run(CONF, "finished", config, record)
-        filled = {line.command for line in tables.fill(table, scale, [run]).lines if line.runs}
+        found = collect.Run(CONF, "finished", config, record)
+        filled = {line.command for line in tables.fill(table, scale, [found]).lines if line.runs}
         mine = {f"pixelrnn train {' '.join(words)}"}
         if name == "cifar10_row_lstm_layers3":  # a grid that holds its defaults
             mine.add(" ".join(["pixelrnn train", words[0], DEFAULT_MASKS, *words[1:]]))
@@ -91,7 +92,8 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
     words = ["data.batch_size=2", "model.hidden=3", "model.layers=1", "model.head_width=4"]
     if not name.startswith("mnist"):
         words.append("data.size=8")
-    module, data = train._build(resolved(f"experiment={name}", "scale=small", *words))
+    config = resolved(f"experiment={name}", "scale=small", *words)
+    module, data = parts.module(config), nodes.build(config["data"])
     data.setup()
     images = torch.from_numpy(data.images("val")[:2].copy())
     optimizer = module.optimizer(module.model.parameters())
@@ -128,7 +130,7 @@ def test_equal_parameters_are_equal():
     sizes = []
     for row in rows:
         config = resolved(row["overrides"], "scale=small")
-        model = compose.instantiate(config["model"], _convert_="all")
+        model = nodes.build(config["model"])
         sizes.append(sum(p.numel() for p in model.parameters()))
     assert len(sizes) == 3
     assert max(sizes) < 1.02 * min(sizes)

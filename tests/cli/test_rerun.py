@@ -9,8 +9,8 @@ import yaml
 
 import pixelrnn
 from pixelrnn.cli.main import main
-from pixelrnn.cli.rerun import moved
 from pixelrnn.runs import record
+from pixelrnn.runs.naming import moved
 from tests.cli.commands import TINY, results
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed

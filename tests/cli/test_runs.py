@@ -26,6 +26,7 @@ TINY = [
     "model.layers=1",
     "model.head_width=4",
     "trainer.max_epochs=2",
+    "evaluate=[train,val,test]",
 ]
 
 

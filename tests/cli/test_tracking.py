@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import wandb
 
-from pixelrnn.cli import tracking
 from pixelrnn.cli.dashboard import SECTIONS
 from pixelrnn.cli.main import main
 from pixelrnn.runs import record
+from pixelrnn.training import tracking
 from tests.cli.commands import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -48,7 +48,7 @@ def test_offline_files_say_what_was_run(monkeypatch):
 
     records = [json.loads(line) for line in inspect(file).splitlines()]
     (about,) = [r["run"] for r in records if r["type"] == "run"]
-    assert about["run_id"] == results["signature"] == results["wandb_id"]
+    assert about["run_id"] == run.name == results["wandb_id"]
     assert about["run_group"] == "mine"
     assert about["job_type"] == "train"
     assert about["tags"] == ["digits", "pixelcnn"]
@@ -73,7 +73,7 @@ def test_offline_files_say_what_was_run(monkeypatch):
 
 
 def test_a_run_that_fails_is_finished_as_failed(monkeypatch, tmp_path):
-    monkeypatch.setattr("pixelrnn.cli.train._final_samples", lambda *args: 1 / 0)
+    monkeypatch.setattr("pixelrnn.training.run._final_samples", lambda *args: 1 / 0)
     root = tmp_path / "runs"  # W&B's own process does not follow our change of folder
     assert main([*WITH_WANDB, "-m", "seed=0,1", f"paths.runs={root}"]) == 1
     assert wandb.run is None
@@ -121,9 +121,10 @@ def test_a_start_that_fails_online_is_tried_offline(monkeypatch, capsys):
             raise wandb.errors.CommError("no route\nmore")
         return logger
 
-    monkeypatch.setattr(tracking, "_started", start)
+    monkeypatch.setattr(tracking, "_with_configuration", start)
     node = {"_target_": "pytorch_lightning.loggers.WandbLogger", "save_dir": "r", "offline": False}
-    with tracking.session({"logger": {"csv": None, "wandb": node}}) as (logger,):
+    config = {"logger": {"csv": None, "wandb": node}}
+    with tracking.session(config, tracking.build(config)) as (logger,):
         assert logger._offline
     assert started == [False, True]
     (line,) = capsys.readouterr().err.strip().splitlines()

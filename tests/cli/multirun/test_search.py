@@ -106,7 +106,8 @@ def test_a_failed_trial_is_tried_again_and_nothing_is_done_twice(monkeypatch, ca
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_a_failed_trial(value, monkeypatch):
     metrics = {"metrics": {"val/bits_per_dim": value}}
-    monkeypatch.setattr(train.compose, "call", lambda verb, config: metrics)
+    monkeypatch.setattr(train.run, "carry_out", lambda plan: metrics)
+    monkeypatch.setattr(train.report, "show", lambda *_: None)
     assert main([*SEARCH, "hydra.sweeper.n_trials=2"]) == 1
     assert states(trials()) == ["FAIL", "FAIL"]
 

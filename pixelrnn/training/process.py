@@ -1,0 +1,87 @@
+"""What a training sets for the whole process, and puts back when it ends.
+
+Listed here once: warning filters, the level of Lightning's log, environment variables, the number
+of threads, and the states of the random generators of Python, NumPy and torch. What cannot be put
+back is how the C library keeps freed memory (`native.memory`).
+"""
+
+import contextlib
+import logging
+import os
+import random
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from pixelrnn.native import memory
+
+_HELP_NO_USER = (
+    ".*does not have many workers.*",
+    ".*exists and is not empty.*",
+    ".*your dataloader is not resumable.*",
+    ".*LeafSpec.*",
+    ".*srun. command is available.*",
+    ".*anonymous setting has no effect.*",
+    ".*number of training batches.*smaller than the logging interval.*",
+)
+"""Warnings of libraries about what is meant to be so."""
+
+_ENVIRONMENT = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
+
+
+def is_writer() -> bool:
+    """Whether this process is the one that writes, draws, reports and holds the lock."""
+    return rank_zero_only.rank == 0
+
+
+def quieten() -> None:
+    """Silence messages that help no user."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in _HELP_NO_USER:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def set_up(threads: int | None) -> None:
+    """Prepare a process that does one thing and ends, such as a verb of the command line.
+
+    Args:
+        threads: of torch on the CPU; None leaves torch's choice.
+    """
+    quieten()
+    memory.reuse_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, threads: int | None) -> Iterator[None]:
+    """Seed all random generators for a training, and put the process back as it was afterwards.
+
+    Args:
+        seed: of Python, NumPy and torch.
+        threads: of torch on the CPU; None: one, until the caller knows better.
+    """
+    environment = dict(os.environ)
+    log = logging.getLogger("pytorch_lightning")
+    level, count = log.level, torch.get_num_threads()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        with warnings.catch_warnings():
+            for name, value in _ENVIRONMENT.items():
+                os.environ.setdefault(name, value)
+            set_up(threads or 1)
+            pl.seed_everything(seed, workers=True, verbose=False)
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        torch.set_num_threads(count)
+        log.setLevel(level)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)

@@ -1,0 +1,224 @@
+"""The way of a run, from a plain configuration to its record. Every run goes this way.
+
+    prepare     check the configuration, build the data, fill what they determine, name the folder
+    carry_out   build the rest, fetch the data, lock the folder, fit, evaluate, write the record
+
+The same configuration finds the same folder: finished, its record comes back; half done, it goes
+on from there.
+Nothing is written before all that can be refused was built, and the data are there.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from pixelrnn import atomic, pictures, threads
+from pixelrnn.data.base import PixelDataModule
+from pixelrnn.errors import RunError
+from pixelrnn.models.base import ImageDistribution
+from pixelrnn.runs import naming, record, signature
+from pixelrnn.training import checkpoint, load, parts, process, settings, tracking
+from pixelrnn.training.evaluate import evaluate_splits
+from pixelrnn.training.module import PixelModule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked run whose folder is known; nothing is written yet.
+
+    Attributes:
+        config: checked, filled and plain, as config.yaml holds it.
+        data: its data module; no file is read yet.
+        record: the stored record if the run is finished, else None.
+    """
+
+    config: dict[str, Any]
+    data: PixelDataModule
+    record: dict[str, Any] | None
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.config["folder"])
+
+    @property
+    def unevaluated(self) -> list[str]:
+        """Splits that the record should hold and does not."""
+        metrics = (self.record or {}).get("metrics", {})
+        wanted = [split for split in self.config["evaluate"] if split in self.data.splits]
+        return [split for split in wanted if f"{split}/nll" not in metrics]
+
+
+def train(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Train, evaluate with the best weights, write the record.
+
+    Args:
+        config: plain and resolved, with the keys of conf/train.yaml (`settings.Settings`).
+
+    Returns:
+        The record, as in results.json.
+
+    Raises:
+        ConfigError: a key is wrong, or parts do not fit each other.
+        DataError: the data are missing or damaged.
+        RunError: the folder holds another run, or is in use.
+        TrainingError: the loss or the weights are not finite.
+    """
+    return carry_out(prepare(config))
+
+
+def prepare(config: Mapping[str, Any], stored_signature: str | None = None) -> Plan:
+    """Check a configuration, build its data module, and name its folder.
+
+    Args:
+        config: as for `train`.
+        stored_signature: the signature of a run that is done again from its own configuration.
+
+    Raises:
+        ConfigError: a key is wrong, or parts do not fit each other.
+        RunError: the folder holds another run.
+    """
+    checked = settings.checked(dict(config))
+    data = parts.build("data", checked["data"], PixelDataModule)
+    filled = parts.filled(checked, data)
+    folder = None if filled["folder"] in (None, naming.FOLDER) else filled["folder"]
+    filled = naming.moved(filled, naming.FOLDER)
+    filled["signature"] = stored_signature or signature.signature(filled)
+    default = f"{filled['paths']['runs']}/{filled['label']}-{filled['signature']}"
+    filled = naming.moved(filled, folder or default)
+    return Plan(filled, data, _stored(filled))
+
+
+def carry_out(plan: Plan) -> dict[str, Any]:
+    """Train and evaluate what is not done yet; returns the record.
+
+    Raises:
+        As `train`.
+    """
+    if plan.record is not None and not plan.unevaluated:
+        return plan.record
+    config, data, run = plan.config, plan.data, plan.folder
+    with process.seeded(config["seed"], config["threads"]):
+        module = parts.module(config)
+        loggers = tracking.build(config) if plan.record is None else {}
+        trainer = parts.trainer(config, data, list(loggers.values()))
+        weights = sum(weight.numel() for weight in module.model.parameters())
+        _, height, width = data.image_shape
+        sensible = threads.for_training(weights, data.batch_size, height * width)
+        torch.set_num_threads(config["threads"] or sensible)
+        data.prepare_data()
+        data.setup()
+        with _alone(run), _failure_recorded(run):
+            if plan.record is None:
+                with tracking.session(config, loggers) as started:
+                    trainer.loggers = started
+                    results = _fit_and_evaluate(plan, module, trainer)
+            else:
+                metrics = evaluate_splits(load.load_model(run), data, plan.unevaluated, config)
+                results = {**plan.record, "metrics": plan.record["metrics"] | metrics}
+            record.finish(run, results)
+    return results
+
+
+def _stored(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Stored record of this very configuration."""
+    run = Path(config["folder"])
+    if (run / "config.yaml").is_file():
+        found = record.config(run)
+        if found.get("signature") != config["signature"]:
+            keys = signature.differences(found, config)
+            named = ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "")
+            raise RunError(
+                f"{run}: holds a run of another configuration (it differs in {named}); "
+                "choose another folder"
+            )
+    return record.results(run)
+
+
+@contextlib.contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Make the folder, and hold its lock.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RunError(f"{run}: another process is training this run") from error
+
+
+@contextlib.contextmanager
+def _failure_recorded(run: Path) -> Iterator[None]:
+    """Leave failed.json if what is done here raises."""
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
+            record.fail(run, error)
+        raise
+
+
+def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> dict[str, Any]:
+    """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
+    config, run = plan.config, plan.folder
+    resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
+    if resume_from is not None:
+        step = checkpoint.read(resume_from).get("global_step")
+        print(f"pixelrnn: resuming from step {step} of {resume_from}", file=sys.stderr)
+    record.start(run, config)
+    seconds = _fit(module, plan.data, trainer, resume_from)
+    best = load.load_model(run)
+    metrics = evaluate_splits(best, plan.data, plan.unevaluated, config)
+    _final_samples(best, run, config["seed"])
+    tracking.summarise(trainer.loggers, metrics)
+    return {
+        "label": config["label"],
+        "dataset_id": plan.data.dataset_id,
+        "signature": config["signature"],
+        "sweep_name": config["sweep_name"],
+        "scale_name": config["scale_name"],
+        "seed": config["seed"],
+        "metrics": metrics,
+        "parameters": sum(p.numel() for p in best.parameters()),
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "training_seconds": seconds,
+        "evaluation_dtype": "float32",
+        "wandb_id": tracking.wandb_id(config),
+        "environment": record.environment(),
+        "config": config,
+    }
+
+
+def _fit(
+    module: PixelModule, data: PixelDataModule, trainer: pl.Trainer, resume_from: Path | None
+) -> float:
+    """Returns the seconds of training, those before an interruption included."""
+    started = time.monotonic()
+    try:
+        trainer.fit(module, data, ckpt_path=resume_from)
+    except SIGTERMException as error:  # Lightning would leave with exit code 0
+        raise SystemExit(143) from error
+    except SystemExit as error:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    return module.seconds_before + time.monotonic() - started
+
+
+def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:
+    images = model.sample(n, generator=torch.Generator().manual_seed(seed))
+    with atomic.replacing(run / "samples" / "final.png", "wb") as file:
+        pictures.grid(images, model.levels).save(file, format="png")

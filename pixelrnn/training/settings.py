@@ -1,0 +1,94 @@
+"""The settings of a run: the keys of conf/train.yaml, with their types."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+
+from pixelrnn.arguments import Positive, Seed
+from pixelrnn.data.base import Split
+from pixelrnn.errors import ConfigError
+from pixelrnn.runs import check
+
+FROM_DATA = ("image_shape", "levels")
+"""Keys of nodes that may be null: the data set fills them."""
+
+_LONGEST_LABEL = 120
+
+
+def _label(text: str) -> str:
+    if not text or len(text) > _LONGEST_LABEL:
+        raise ValueError(f"must have 1 to {_LONGEST_LABEL} characters, since it names the folder")
+    if text.startswith(".") or any(c in "/\\" or not c.isprintable() for c in text):
+        raise ValueError(
+            "names the run's folder: no / or \\, no control characters, no dot in front"
+        )
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is. Groups are plain nodes with `_target_`, as conf/ holds them.
+
+    Attributes:
+        data: node of a data module.
+        model: node of a model; where `image_shape` and `levels` are null, the data set fills them.
+        likelihood: node of its likelihood (interpolated into `model`).
+        kernel: which implementation of the recurrence runs (interpolated into `model`).
+        optimizer: node of an optimiser factory.
+        scheduler: node of a schedule factory.
+        trainer: node of Lightning's Trainer.
+        callbacks: name -> node or null.
+        logger: name -> node or null.
+        seed: of weights, data order and draws.
+        threads: CPU threads of this process; null: one for small models, else all cores.
+        evaluate: the splits that the record holds exact likelihoods of.
+        label: what the run is about, `<data>-<model>`; its folder is named by it.
+        sweep_name: groups runs in W&B and tables.
+        scale_name: "small": a row of the paper's tables on stand-in data; null: as configured.
+        folder: run folder; null: `<paths.runs>/<label>-<signature>`.
+        paths: roots of runs and data.
+    """
+
+    data: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    trainer: dict[str, Any]
+    label: Label
+    likelihood: dict[str, Any] | None = None
+    kernel: dict[str, Any] | None = None
+    scheduler: dict[str, Any] | None = None
+    callbacks: dict[str, dict[str, Any] | None] | None = None
+    logger: dict[str, dict[str, Any] | None] | None = None
+    seed: Seed = 0
+    threads: Positive | None = None
+    evaluate: list[Split] = field(default_factory=lambda: ["val", "test"])
+    sweep_name: str | None = None
+    scale_name: Literal["small"] | None = None
+    folder: str | None = None
+    paths: dict[str, str] = field(default_factory=lambda: {"runs": "runs", "data": "data"})
+
+
+def checked(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a whole plain configuration.
+
+    Args:
+        config: keys of `Settings`.
+
+    Returns:
+        The same keys with the declared types, and defaults for those left out.
+
+    Raises:
+        ConfigError: one line naming each key that is unknown, missing or wrong.
+    """
+    values = check.check_arguments(Settings, config, "")
+    needed = ("data", "model", "optimizer", "trainer", "label")
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise ConfigError("; ".join(f"{name}: must be given, as {name}=..." for name in missing))
+    for group in ("callbacks", "logger"):
+        values[group] = values.get(group) or {}
+    return check.converted(vars(Settings(**values)), "", FROM_DATA)

@@ -1,0 +1,110 @@
+"""Loggers of a run. W&B watches; it never stops a training."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import wandb
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from pixelrnn.errors import ConfigError
+from pixelrnn.runs import nodes
+
+
+def build(config: dict[str, Any]) -> dict[str, Logger]:
+    """The configured loggers: name -> logger. None of them has written anything yet.
+
+    Raises:
+        ConfigError: a logger refuses its arguments.
+    """
+    return {
+        name: _logger(name, _named(node, config)) for name, node in config["logger"].items() if node
+    }
+
+
+@contextlib.contextmanager
+def session(config: dict[str, Any], loggers: dict[str, Logger]) -> Iterator[list[Logger]]:
+    """Start W&B with the configuration; W&B is finished at the end.
+
+    Without `finish`, the next run of the same process would write into this one's W&B run.
+
+    Yields:
+        The loggers to train with.
+    """
+    failed = True
+    try:
+        yield [
+            _started(name, logger, config) if isinstance(logger, WandbLogger) else logger
+            for name, logger in loggers.items()
+        ]
+        failed = False
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in loggers.values()):
+            with contextlib.suppress(Exception):  # the record of truth is written without W&B
+                wandb.finish(exit_code=int(failed))
+
+
+def summarise(loggers: list[Logger], metrics: dict[str, float]) -> None:
+    """Put final results, of the best weights, into the summary of the W&B run, if there is one."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(metrics)
+
+
+def wandb_id(config: dict[str, Any]) -> str | None:
+    """The id of the run in W&B, None without W&B: one folder, one id."""
+    node = config["logger"].get("wandb")
+    if not node:
+        return None
+    if node.get("id"):
+        return str(node["id"])
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", Path(config["folder"]).resolve().name)
+    signature = config["signature"]
+    return name if signature in name else f"{name}-{signature}"
+
+
+def _named(node: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """A logger's node, with the id and name of the run where W&B asks for them."""
+    if "tags" in node:
+        node = node | {"tags": [tag for tag in node["tags"] or [] if tag]}  # no experiment, no tag
+    if "id" in node:
+        node = node | {"id": wandb_id(config)}
+        node |= {"name": node.get("name") or f"{config['label']}-{config['signature']}"}
+    return node
+
+
+def _logger(name: str, node: dict[str, Any]) -> Logger:
+    try:
+        logger = nodes.build(node)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"logger.{name}: {' '.join(str(error).split())}") from error
+    if not isinstance(logger, Logger):
+        raise ConfigError(f"logger.{name}._target_={node.get('_target_')}: is no Logger")
+    return logger
+
+
+def _started(name: str, logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
+    """Make the W&B run: online if it was asked for and can be, else offline."""
+    node = _named(config["logger"][name], config)
+    try:
+        return _with_configuration(logger, config)
+    except Exception as error:  # no key, no network, no account: wandb raises many types
+        if node.get("offline"):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(
+            f"pixelrnn: W&B cannot start online ({reason}); going on offline: "
+            f"`wandb sync {node['save_dir']}/wandb/offline-run-*` sends it later",
+            file=sys.stderr,
+        )
+        with contextlib.suppress(Exception):
+            wandb.teardown()
+        return _with_configuration(nodes.build(node | {"offline": True}), config)
+
+
+def _with_configuration(logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
+    logger.log_hyperparams(config)  # makes the W&B run
+    return logger
