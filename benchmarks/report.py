@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+
+from pixelrnn.results import grid
 
 RESULTS = Path(__file__).with_name("results")
 GEMM_SIZE = 1024
@@ -103,12 +104,11 @@ def finish(title: str, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Print the rows as a table and write them, with the machine, to a JSON file."""
     about = machine()
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title, caption=", ".join(f"{k} {v}" for k, v in about.items()))
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console().print(table)
+    console = Console()
+    console.print(title, style="bold", soft_wrap=True)
+    shown = [grid.Column(name, number=isinstance(rows[0].get(name), float)) for name in columns]
+    grid.show(console, shown, [[_cell(row.get(name)) for name in columns] for row in rows])
+    console.print(", ".join(f"{key} {value}" for key, value in about.items()), soft_wrap=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": about, "rows": rows}, default=vars, indent=1) + "\n")
 

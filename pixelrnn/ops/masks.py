@@ -19,32 +19,33 @@ from torch import Tensor
 MaskType = Literal["A", "B"]
 
 
-def group_sizes(features: int, groups: int) -> list[int]:
-    """Number of features in each colour group; the first groups take the remainder."""
-    return [features // groups + (group < features % groups) for group in range(groups)]
+def group_sizes(features: int, color_groups: int) -> list[int]:
+    """Return the number of features in each colour group; the first take the remainder."""
+    rest = features % color_groups
+    return [features // color_groups + (group < rest) for group in range(color_groups)]
 
 
-def group_slices(features: int, groups: int) -> list[slice]:
-    """The contiguous range of features of each colour group."""
+def group_slices(features: int, color_groups: int) -> list[slice]:
+    """Return the contiguous range of features of each colour group."""
     slices, start = [], 0
-    for size in group_sizes(features, groups):
+    for size in group_sizes(features, color_groups):
         slices.append(slice(start, start + size))
         start += size
     return slices
 
 
-def group_index(features: int, groups: int, blocks: int = 1) -> Tensor:
-    """Colour group of every feature: int64, (blocks * features,).
+def group_index(features: int, color_groups: int, parts: int = 1) -> Tensor:
+    """Return the colour group of every feature: int64, (parts * features,).
 
-    `blocks` is the number of parts, each grouped on its own, that a layer computes together: the
-    four gates of an LSTM must be split gate first, colour second.
+    A layer may compute several parts together, each grouped on its own: the four gates of an LSTM
+    are split gate first, colour second.
     """
-    sizes = torch.tensor(group_sizes(features, groups))
-    return torch.arange(groups).repeat_interleave(sizes).repeat(blocks)
+    sizes = torch.tensor(group_sizes(features, color_groups))
+    return torch.arange(color_groups).repeat_interleave(sizes).repeat(parts)
 
 
 def centre_mask(mask_type: MaskType, out_group: Tensor, in_group: Tensor) -> Tensor:
-    """What each output sees at its own pixel: bool, (out, in)."""
+    """Return what each output sees at its own pixel: bool, (out, in)."""
     if mask_type == "A":
         return out_group[:, None] > in_group[None, :]
     return out_group[:, None] >= in_group[None, :]
@@ -55,22 +56,22 @@ def causal_mask(
     in_features: int,
     out_features: int,
     kernel_size: tuple[int, int],
-    groups: int,
-    blocks: int = 1,
+    color_groups: int,
+    parts: int = 1,
 ) -> Tensor:
-    """Mask of a convolution kernel: bool, (blocks * out_features, in_features, kh, kw).
+    """Return the mask of a convolution kernel: bool, (parts * out_features, in_features, kh, kw).
 
     Args:
         mask_type: "A" in the first layer, "B" in all others.
-        in_features: input features, split into `groups` colours.
-        out_features: output features of one block, split into `groups` colours.
+        in_features: input features, split into colour groups.
+        out_features: output features of one part, split into colour groups.
         kernel_size: odd (kh, kw).
-        groups: number of colours that see each other in order.
-        blocks: see `group_index`.
+        color_groups: number of colours that see each other in order.
+        parts: number of outputs computed together, each grouped on its own (`group_index`).
     """
     kh, kw = kernel_size
-    out_group = group_index(out_features, groups, blocks)
-    in_group = group_index(in_features, groups)
+    out_group = group_index(out_features, color_groups, parts)
+    in_group = group_index(in_features, color_groups)
     mask = torch.zeros(len(out_group), len(in_group), kh, kw, dtype=torch.bool)
     mask[:, :, : kh // 2] = True
     mask[:, :, kh // 2, : kw // 2] = True

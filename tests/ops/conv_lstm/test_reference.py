@@ -89,11 +89,19 @@ def test_equals_lstm_cell_where_they_coincide():
     assert torch.allclose(found[0], torch.stack(expected), rtol=0, atol=1e-12)
 
 
-def test_a_fault_of_one_percent_in_a_gate_is_found():
+@pytest.mark.parametrize("gate", range(4))
+def test_a_fault_of_one_percent_in_a_gate_is_found(monkeypatch, gate):
+    honest = reference.equation_3
+
+    def faulty(gates, c):
+        gates = gates.clone()
+        gates.unflatten(-1, (4, -1))[..., gate, :].mul_(1.01)
+        return honest(gates, c)
+
     tensors = draw(1, 3, 4, 2, 2, 3)
+    monkeypatch.setattr(reference, "equation_3", faulty)
     with torch.no_grad():
         found = reference.conv_lstm(*tensors, 1, None)
-        tensors[0][..., 2:4] *= 1.01
         assert not torch.allclose(found, cell_by_cell(*tensors, 1, None), rtol=0, atol=1e-6)
 
 
