@@ -93,7 +93,7 @@ def loaders(steps: int) -> Iterator[dict[str, Any]]:
     }
     static = _with_images(MNIST(batch_size=16), digits)
     dynamic = MNIST(binarize="dynamic", batch_size=16)
-    dynamic.training_set = lambda: RandomDraws(255 * digits, 0)
+    dynamic.image_set.training_set = lambda seed: RandomDraws(255 * digits, seed)
     candidates = {
         "loader of MNIST, static": static,
         "loader of MNIST, dynamic": dynamic,
@@ -151,7 +151,8 @@ def conversion(folder: Path, images: int) -> Iterator[dict[str, Any]]:
             part: (_png_tar(root / "raw" / name, size, counts[part]),)
             for part, name in names.items()
         }
-        module.source = replace(registry.SOURCES[module.dataset_id], parts=counts, files=files)
+        source = registry.SOURCES[module.dataset_id]
+        module.image_set.source = replace(source, parts=counts, files=files)
         took = seconds(module.prepare_data)
         rate = sum(counts.values()) / took
         yield {
@@ -180,7 +181,7 @@ def _png_tar(path: Path, size: int, count: int) -> RawFile:
 
 
 def _with_images(module: PixelDataModule, images: np.ndarray) -> PixelDataModule:
-    module.load = lambda split: images
+    module.image_set.load = lambda split: images
     return module
 
 

@@ -22,7 +22,7 @@ def main(runs: list[str]) -> None:
     for run in sorted(map(Path, runs)):
         config = yaml.safe_load((run / "config.yaml").read_text())
         settings = {key: value for key, value in config["data"].items() if key != "_target_"}
-        data = BlindSpotMesh(**settings)
+        data = BlindSpotMesh(**settings).image_set
         name = config["model"]["_target_"].rpartition(".")[2]
         if config["model"].get("full_context"):
             name += ", full_context"

@@ -1,147 +1,209 @@
-"""`pixelrnn data [NAME] [paths.data=FOLDER]`: fetch, verify, convert and describe data sets."""
+"""`pixelrnn data [NAME]`: lists data sets; fetches, verifies, converts and describes one."""
 
-import difflib
-import os
+import pkgutil
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from rich.console import Console
-from rich.table import Table
+import yaml
 
-from pixelrnn import pictures
-from pixelrnn.atomic import replacing
-from pixelrnn.data.base import PixelDataModule
-from pixelrnn.data.catalogue import ALIASES, CATALOGUE, state
-from pixelrnn.data.converted import digest
-from pixelrnn.data.disk import explained
-from pixelrnn.data.published import StoredDataModule
-from pixelrnn.data.synthetic import SyntheticDataModule
-from pixelrnn.errors import ConfigError, DataError
-
-USAGE = """usage: pixelrnn data [NAME] [paths.data=FOLDER]
-
-Without a name: all data sets and their state on disc.
-With a name: fetch it, compare its checksums, convert it, describe it, and draw some of its images.
-FOLDER defaults to $PIXELRNN_DATA, else data."""
+from pixelrnn.cli import compose, plain_arguments
+from pixelrnn.errors import ConfigError, DataError, PixelRNNError
+from pixelrnn.runs import check
 
 _SHOWN = 64
 
 
 def main(argv: list[str]) -> None:
     """Entry of the verb."""
-    if {"-h", "--help"} & set(argv):
-        print(USAGE)
-        return
-    data(*parse(argv))
+    plain_arguments.call(data, argv, first="name")
 
 
-def parse(argv: list[str]) -> tuple[str | None, Path]:
-    """The name, if any, and the root.
-
-    Raises:
-        ConfigError: anything else was given.
-    """
-    names = [argument for argument in argv if "=" not in argument]
-    settings = dict(argument.split("=", 1) for argument in argv if "=" in argument)
-    root = settings.pop("paths.data", os.environ.get("PIXELRNN_DATA") or "data")
-    if settings or len(names) > 1:
-        wrong = [*settings, *names[1:]]
-        raise ConfigError(f"{', '.join(wrong)}: expected one name and paths.data=FOLDER")
-    return (names[0] if names else None), Path(root)
-
-
-def data(name: str | None, root: Path, console: Console | None = None) -> None:
-    """List all sets, or prepare, verify and describe one.
+def data(
+    *,
+    name: str | None = None,
+    config_dir: str | None = None,
+    overrides: dict[str, Any],
+    paths: dict[str, str],
+) -> None:
+    """List data sets; or fetch one, compare its checksums, convert, describe and draw it.
 
     Args:
-        name: of the set; None lists all.
-        root: folder of all data.
-        console: where to print; None: the terminal.
+        name: the set, as in `pixelrnn train data=NAME`; without one all sets are listed.
+        config_dir: a folder of your own configurations, as in `pixelrnn train --config-dir=...`.
+        overrides: a key of the set, such as data.binarize=dynamic.
+        paths: folders of runs and data.
 
     Raises:
-        ConfigError: no set has this name.
+        ConfigError: no set has this name, or a key of it is wrong.
         DataError: files are missing or damaged.
     """
-    console = console or Console()
-    if name is None:
-        console.print(listing(root))
-        return
-    module = CATALOGUE[_known(name)](root)
-    if isinstance(module, StoredDataModule):
-        _prepare(module, console)
-    module.setup()
-    console.print(description(module))
-    picture = root / f"{module.dataset_id}.png"
-    images = torch.from_numpy(np.array(module.images("train")[:_SHOWN]))
-    with explained(picture), replacing(picture, "wb") as file:
-        pictures.grid(images, module.levels).save(file, format="png")
-    console.print(f"{_SHOWN} training images: {picture}", soft_wrap=True)
+    from rich.console import Console
+
+    console = Console()
+    root = Path(paths["data"])
+    folders = [*([Path(config_dir)] if config_dir else []), compose.conf_dir()]
+    if name is not None:
+        console.print(_described(_built(name, folders, overrides, root), root, console))
+    elif overrides:
+        raise ConfigError(f"{', '.join(overrides)}: of which set? Give its name first")
+    else:
+        console.print(_listing(folders, root))
 
 
-def listing(root: Path) -> Table:
+def configuration(
+    name: str, folders: list[Path], overrides: dict[str, Any], root: Path
+) -> dict[str, Any]:
+    """The configuration that `data=NAME` stands for, composed without Hydra: in milliseconds.
+
+    Args:
+        name: of a file in data/.
+        folders: where to look for it, in order.
+        overrides: dotted keys, such as data.batch_size, with their values.
+        root: folder of all data.
+
+    Raises:
+        ConfigError: there is no such set, or no such key.
+    """
+    from omegaconf import OmegaConf
+
+    names = _names(folders)
+    if name not in names:
+        raise ConfigError(f"data={name}: no such data set; {check.nearest(name, names)}")
+    config = _file(f"data/{name}", folders)
+    for key, value in overrides.items():
+        parent, _, own = key.partition(".")
+        if parent != "data":
+            raise ConfigError(f"{key}: expected a key of the data set, such as data.batch_size")
+        if own not in config:
+            raise ConfigError(check.unknown_key(key, list(config)))
+        config[own] = value
+    around = {"seed": 0, "paths": {"data": str(root)}, "data": config}
+    return OmegaConf.to_container(OmegaConf.create(around), resolve=True)["data"]
+
+
+def _file(name: str, folders: list[Path]) -> dict[str, Any]:
+    """A file of configuration with what its list of defaults adds.
+
+    Of Hydra's language for that list it takes what data sets need: a file of the same folder
+    (`mnist`), a file of the top folder (`/loader@_here_`), and `_self_`.
+    """
+    path = next((p for folder in folders if (p := folder / f"{name}.yaml").is_file()), None)
+    if path is None:
+        raise ConfigError(f"{name}.yaml: not found in {', '.join(map(str, folders))}")
+    try:
+        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        defaults = own.pop("defaults", [])
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    config: dict[str, Any] = {}
+    for default in [*defaults, *(["_self_"] if "_self_" not in defaults else [])]:
+        if default == "_self_":
+            config |= own
+        elif isinstance(default, str):
+            other = default.removesuffix("@_here_")
+            config |= _file(other[1:] if other[0] == "/" else f"data/{other}", folders)
+    return config
+
+
+def _names(folders: list[Path]) -> list[str]:
+    return sorted({path.stem for folder in folders for path in (folder / "data").glob("*.yaml")})
+
+
+def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
+    """The data module of a set."""
+    config = configuration(name, folders, overrides, root)
+    missing = [f"data.{key}=..." for key, value in config.items() if value == "???"]
+    if missing:
+        raise ConfigError(f"data={name} needs {' '.join(missing)}")
+    check.check_node(config, "data")
+    make = pkgutil.resolve_name(config.pop("_target_"))
+    return make(**config)
+
+
+def _listing(folders: list[Path], root: Path) -> Any:
     """All sets, with their state on disc."""
+    from rich.table import Table
+
     table = Table(title=f"Data sets; files under {root}", title_justify="left")
-    for heading in ("name", "shape", "levels", "images", "state"):
-        table.add_column(heading)
-    for name, make in CATALOGUE.items():
-        module = make(root)
-        shape = " x ".join(map(str, module.image_shape))
-        table.add_row(name, shape, str(module.levels), _counts(module), state(module))
+    for heading in ("data=", "shape", "levels", "images", "state"):
+        table.add_column(heading, overflow="fold")
+    for name in _names(folders):
+        try:
+            module = _built(name, folders, {}, root)
+            image_set = module.image_set
+            counts = " / ".join(f"{image_set.count(split):,} {split}" for split in module.splits)
+            shape = " x ".join(map(str, module.image_shape))
+            table.add_row(name, shape, str(module.levels), counts, image_set.state())
+        except PixelRNNError as error:  # one set that is wrong hides no other
+            table.add_row(name, "", "", "", str(error))
     return table
 
 
-def description(module: PixelDataModule) -> Table:
-    """What a set is and what its files hold."""
+def _described(module: Any, root: Path, console: Any) -> Any:
+    """Prepare a set, draw it, and say what it is and what its files hold."""
+    from rich.table import Table
+
+    from pixelrnn.data.converted import digest
+    from pixelrnn.data.published import PublishedImages
+    from pixelrnn.data.synthetic import SyntheticImages
+
+    image_set = module.image_set
+    _prepare(image_set, console)
+    module.setup()
     table = Table(title=module.dataset_id, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
-    if isinstance(module, StoredDataModule):
-        source = module.source
+    if isinstance(image_set, PublishedImages):
+        source = image_set.source
         table.add_row("title", source.title)
         table.add_row("licence", source.licence)
         table.add_row("home page", source.homepage)
         for file in {file: None for files in source.files.values() for file in files}:
             table.add_row(f"raw/{file.name}", f"{file.bytes:,} bytes, SHA-256 {file.sha256}")
-        table.add_row("converted files", str(module.store.folder))
+        table.add_row("converted files", str(image_set.store.folder))
     table.add_row("image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)")
     table.add_row("levels", str(module.levels))
     for split in module.splits:
         table.add_row(f"{split} images", f"{len(module.images(split)):,}")
-    if isinstance(module, StoredDataModule):
-        for part, checksum in module.store.checksums().items():
-            table.add_row(f"SHA-256 of {part}.npy's pixels", checksum)
+    labels = module.labels("train")
+    table.add_row("labels", "none" if labels is None else f"{labels.min()} to {labels.max()}")
+    if isinstance(image_set, PublishedImages):
+        for part, checksum in image_set.store.checksums().items():
+            table.add_row(f"SHA-256 of {part}.npy's values", checksum)
     else:
         for split in module.splits:
             table.add_row(f"SHA-256 of {split} pixels", digest(module.images(split)))
-    if isinstance(module, SyntheticDataModule):
-        table.add_row("entropy", f"{module.entropy:.9g} nats per image")
+    if isinstance(image_set, SyntheticImages):
+        table.add_row("entropy", f"{image_set.entropy:.9g} nats per image")
+    table.add_row(f"{_SHOWN} training images", str(_picture(module, root)))
     return table
 
 
-def _prepare(module: StoredDataModule, console: Console) -> None:
+def _prepare(image_set: Any, console: Any) -> None:
     """Convert what is not there; what is there is compared with its checksums and repaired."""
-    if not module.store.ready():
-        module.prepare_data()
+    from pixelrnn.data.published import PublishedImages
+
+    if not isinstance(image_set, PublishedImages) or not image_set.store.ready():
+        image_set.prepare()
         return
     try:
-        module.store.verify()
+        image_set.store.verify()
     except DataError as error:
         console.print(f"{error}\nConverting again.", soft_wrap=True, markup=False)
-        module.store.prepare(module.build, again=True)
+        image_set.store.prepare(image_set.build, again=True)
 
 
-def _counts(module: PixelDataModule) -> str:
-    if isinstance(module, StoredDataModule):
-        return " / ".join(f"{count:,} {part}" for part, count in module.source.parts.items())
-    return " / ".join(f"{len(module.images(split)):,}" for split in module.splits)
+def _picture(module: Any, root: Path) -> Path:
+    """Draw the first training images in a grid; returns the file."""
+    import numpy as np
+    import torch
 
+    from pixelrnn import pictures
+    from pixelrnn.atomic import replacing
+    from pixelrnn.data.disk import explained
 
-def _known(name: str) -> str:
-    name = ALIASES.get(name, name)
-    if name not in CATALOGUE:
-        names = sorted({*CATALOGUE, *ALIASES})
-        near = difflib.get_close_matches(name, names, n=1)
-        guess = f" Did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"no data set is called {name!r}.{guess} There are: {', '.join(names)}")
-    return name
+    path = root / f"{module.dataset_id}.png"
+    images = torch.from_numpy(np.array(module.images("train")[:_SHOWN]))
+    with explained(path), replacing(path, "wb") as file:
+        pictures.grid(images, module.levels).save(file, format="png")
+    return path

@@ -1,12 +1,13 @@
-"""The contract of a data set: splits of uint8 images, and loaders over them.
+"""The data module: loaders over the images of one image set.
 
-A data module knows no model. Its `image_shape` and `levels` reach the model through the
-configuration, before any file is read.
+A data module knows no model. Its `image_shape` and `levels` give the model its shape before any
+file is read.
 Axes: `N` images, `C` colours, `H W` image.
 """
 
-from abc import abstractmethod
-from typing import Any, get_args
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,73 +15,70 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pixelrnn.arguments import Split
+from pixelrnn.arguments import Positive, Seed, Split, Workers, checked
 from pixelrnn.data.batches import DeviceImages, Images
+from pixelrnn.data.image_set import SPLITS as SPLITS
+from pixelrnn.data.image_set import ImageSet
 from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.errors import ConfigError, DataError
 
-SPLITS: tuple[Split, ...] = get_args(Split)
-
 
 class PixelDataModule(LightningDataModule):
-    """Base of all data sets. A subclass writes `load`; see data/README.md.
+    """Serves any image set; works with any Lightning Trainer.
 
     Args:
-        image_shape: (C, H, W).
-        levels: number of values of a sub-pixel.
+        image_set: the images.
         batch_size: images per training step, over all processes.
-        eval_batch_size: images per evaluation step.
+        eval_batch_size: images per evaluation step, over all processes.
         num_workers: loader processes; 0 suits sets that lie in memory.
-        seed: of order and augmentation.
-        dataset_id: of what is measured, such as "mnist_static": numbers of two data sets with
-            different ids must not be compared. Stored with every result.
-        splits: those that the set has; one without validation images leaves "val" out.
-        on_device: keep the images of plain splits on the device of the trainer.
+        on_device: keep the images on the device of the trainer. Random crops and draws are made on
+            the host all the same.
+        seed: seed of the order of the training images and of random crops and draws.
 
     Raises:
         ConfigError: `on_device` together with loader processes.
     """
 
+    @checked
     def __init__(
         self,
+        image_set: ImageSet,
         *,
-        image_shape: tuple[int, int, int],
-        levels: int,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        seed: int,
-        dataset_id: str,
-        splits: tuple[Split, ...] = SPLITS,
+        batch_size: Positive = 16,
+        eval_batch_size: Positive = 64,
+        num_workers: Workers = 0,
         on_device: bool = False,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if on_device and num_workers:
             raise ConfigError(
                 "data.on_device=true keeps the images in this process: set data.num_workers=0"
             )
-        self.image_shape = image_shape
-        self.levels = levels
+        self.image_set = image_set
+        self.image_shape = image_set.image_shape
+        self.levels = image_set.levels
+        self.dataset_id = image_set.dataset_id
+        self.splits = image_set.splits
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
-        self.seed = seed
-        self.dataset_id = dataset_id
-        self.splits = splits
         self.on_device = on_device
+        self.seed = seed
         self._images: dict[Split, np.ndarray] = {}
 
-    @abstractmethod
-    def load(self, split: Split) -> np.ndarray:
-        """The images of a split, in a fixed order: uint8 (N, C, H, W), array or memory map.
+    @property
+    def content_id(self) -> str | None:
+        """A hash of the content of the files; None if the configuration determines it."""
+        return self.image_set.content_id
+
+    def prepare_data(self) -> None:
+        """Fetch and convert what is not there yet. Lightning calls it in one process per machine.
 
         Raises:
-            DataError: files are missing or damaged.
+            DataError: files cannot be had; the message says what to do.
         """
-
-    def training_set(self) -> Dataset[Tensor]:
-        """What training sees; a set with random crops or draws overrides it."""
-        return self._plain(self.images("train"))
+        self.image_set.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all splits. Lightning calls it in every process."""
@@ -94,21 +92,34 @@ class PixelDataModule(LightningDataModule):
             DataError: the images are not what `image_shape` and `levels` say, or the set has no
                 such split.
         """
-        if split not in self.splits:
-            raise DataError(
-                f"{self.dataset_id} as configured has no {split} split, only "
-                f"{', '.join(self.splits)}: evaluate on one of these, or set data.val_size above 0"
-            )
+        self._require(split)
         if split not in self._images:
-            self._images[split] = self._checked(split, self.load(split))
+            self._images[split] = self._checked(split, self.image_set.load(split))
         return self._images[split]
+
+    def labels(self, split: Split) -> np.ndarray | None:
+        """The classes of the images of a split: int64 (N,); None if the set has no labels.
+
+        Raises:
+            DataError: the set has no such split, or its files are missing or damaged.
+        """
+        self._require(split)
+        return self.image_set.labels(split)
+
+    def training_set(self) -> Dataset[Tensor]:
+        """What training sees: the images of the training split, or random crops or draws."""
+        random = self.image_set.training_set(self.seed)
+        return self._plain(self.images("train")) if random is None else random
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Shuffled batches; after a resume in mid-epoch, those not yet done come first."""
+        data = self.training_set()
         epoch, done = self._position()
-        loader = self._loader(self.training_set(), self.batch_size, seed=self.seed, skip=done)
-        loader.sampler.set_epoch(epoch)
-        return loader
+        rank, world = self._share()
+        size = len(data)  # type: ignore[arg-type]  # all of ours have a length
+        order = BatchOrder(size, self.batch_size, seed=self.seed, rank=rank, world=world, skip=done)
+        order.set_epoch(epoch)
+        return self._loader(data, order)
 
     def val_dataloader(self) -> DataLoader[Tensor] | list[DataLoader[Tensor]]:
         """One pass over the validation split, in order; no loader if the set has none."""
@@ -119,8 +130,11 @@ class PixelDataModule(LightningDataModule):
         return self.eval_dataloader("test")
 
     def eval_dataloader(self, split: Split) -> DataLoader[Tensor]:
-        """One exact pass over a split: every image once, in order, as `load` gives it."""
-        return self._loader(self._plain(self.images(split)), self.eval_batch_size, seed=None)
+        """One exact pass over a split: every image once, in order, as the set loads it."""
+        images = self.images(split)
+        rank, world = self._share()
+        order = BatchOrder(len(images), self.eval_batch_size, seed=None, rank=rank, world=world)
+        return self._loader(self._plain(images), order)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the images: a process that is spawned opens them itself, instead of a copy."""
@@ -132,23 +146,34 @@ class PixelDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return DeviceImages(images, device)
 
-    def _loader(
-        self, data: Dataset[Tensor], batch_size: int, *, seed: int | None, skip: int = 0
-    ) -> DataLoader[Tensor]:
-        rank, world = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
-        order = BatchOrder(len(data), batch_size, seed=seed, rank=rank, world=world, skip=skip)
+    def _loader(self, data: Dataset[Tensor], order: BatchOrder) -> DataLoader[Tensor]:
         return DataLoader(
             data,
             sampler=order,
             batch_size=None,  # the sampler yields whole batches
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            generator=torch.Generator(),  # else each pass takes a draw from the global one
         )
 
+    def _share(self) -> tuple[int, int]:
+        """The rank of this process and the number of processes.
+
+        Raises:
+            ConfigError: Lightning would replace the order of the batches by its own.
+        """
+        if self.trainer is None or self.trainer.world_size == 1:
+            return 0, 1
+        if self.trainer._accelerator_connector.use_distributed_sampler:
+            raise ConfigError(
+                "trainer.use_distributed_sampler=true with several processes: the data module "
+                "deals each batch to the processes itself; set trainer.use_distributed_sampler="
+                "false, as in Trainer(use_distributed_sampler=False)"
+            )
+        return self.trainer.global_rank, self.trainer.world_size
+
     def _position(self) -> tuple[int, int]:
-        """Epoch that an interrupted run has to go on with, and batches of it that are done.
+        """The epoch that an interrupted run has to go on with, and how many batches are done.
 
         Loader workers fetch ahead as soon as Lightning has made the loader, before it says which
         epoch it is.
@@ -160,17 +185,73 @@ class PixelDataModule(LightningDataModule):
             return self.trainer.current_epoch + 1, 0
         return self.trainer.current_epoch, progress.current.processed
 
+    def _require(self, split: Split) -> None:
+        if split not in self.splits:
+            raise DataError(
+                f"{self.dataset_id} as configured has no {split} split, only "
+                f"{', '.join(self.splits)}: evaluate on one of these, or set data.val_size above 0"
+            )
+
     def _checked(self, split: Split, images: np.ndarray) -> np.ndarray:
+        title = f"{self.dataset_id} {split}"
         if images.dtype != np.uint8 or images.shape[1:] != tuple(self.image_shape):
             raise DataError(
-                f"{self.dataset_id} {split}: expected uint8 images {self.image_shape}, "
+                f"{title}: expected uint8 images {self.image_shape}, "
                 f"found {images.dtype} {images.shape[1:]}"
             )
         if len(images) == 0:
-            raise DataError(f"{self.dataset_id} {split}: no images")
+            raise DataError(f"{title}: no images")
         if self.levels < 256 and images.max() >= self.levels:
-            raise DataError(
-                f"{self.dataset_id} {split}: values must be below {self.levels}, "
-                f"found {images.max()}"
-            )
+            raise DataError(f"{title}: values must be below {self.levels}, found {images.max()}")
         return images
+
+
+def served(image_set: Callable[..., ImageSet], **loader: int) -> Callable[..., PixelDataModule]:
+    """A function that makes an image set and the data module that serves it.
+
+    It is what `_target_` of a configuration names. It takes the arguments of the set and those of
+    `PixelDataModule`, side by side, and its signature and docstring say so.
+
+    Args:
+        image_set: class of the set.
+        loader: other defaults for the arguments of `PixelDataModule`.
+    """
+    own = inspect.signature(image_set, eval_str=True).parameters
+    common = {
+        name: parameter.replace(default=loader.get(name, parameter.default))
+        for name, parameter in inspect.signature(PixelDataModule).parameters.items()
+        if name != "image_set"
+    }
+    parameters = sorted([*own.values(), *common.values()], key=lambda parameter: parameter.kind)
+    signature = inspect.Signature(parameters, return_annotation=PixelDataModule)
+
+    def make(*args: Any, **kwargs: Any) -> PixelDataModule:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        return PixelDataModule(
+            image_set(**{name: given[name] for name in own}),
+            **{name: given[name] for name in common},
+        )
+
+    make.__signature__ = signature  # type: ignore[attr-defined]
+    make.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": PixelDataModule}
+    make.__doc__ = _joint_doc(image_set)
+    make.__module__ = image_set.__module__
+    make.__name__ = make.__qualname__ = image_set.__name__.removesuffix("Images")
+    return make
+
+
+def _joint_doc(image_set: Callable[..., ImageSet]) -> str:
+    """The docstring of a set, with the arguments of its bases and of the data module added."""
+    text = inspect.getdoc(image_set) or ""
+    owners = [*inspect.getmro(image_set)] if inspect.isclass(image_set) else []
+    lines = [line for owner in (*owners, PixelDataModule) for line in _argument_lines(owner)]
+    return "\n".join([text.partition("\nArgs:\n")[0].rstrip(), "", "Args:", *lines])
+
+
+def _argument_lines(owner: type) -> list[str]:
+    """The lines of a class's own docstring that explain its arguments."""
+    _, _, arguments = inspect.cleandoc(owner.__doc__ or "").partition("\nArgs:\n")
+    lines = arguments.partition("\n\n")[0].splitlines()
+    return [line for line in lines if not line.startswith("    image_set:")]

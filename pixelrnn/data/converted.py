@@ -1,7 +1,7 @@
-"""Converted data on disc: one uint8 .npy per part and a meta.json that is written last.
+"""Converted data on disc: one .npy per part and a meta.json that is written last.
 
     <root>/raw/<file>              as published: fetched, or put there by hand
-    <root>/<set>/<part>.npy        uint8 (N, C, H, W)
+    <root>/<set>/<part>.npy        images: uint8 (N, C, H, W); labels: int64 (N,)
     <root>/<set>/meta.json         its presence says that all parts are whole
     <root>/<set>.lock
 
@@ -15,9 +15,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -29,9 +30,21 @@ from pixelrnn.errors import DataError
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Of the converted files; data of another format are converted again."""
+"""Format of the converted files; data of another format are converted again."""
 
 _BLOCK = 1 << 22
+
+
+class Part(NamedTuple):
+    """What a converted array looks like."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 class Store:
@@ -39,14 +52,16 @@ class Store:
 
     Args:
         root: folder of all data.
-        name: of the set, and of its folder.
-        parts: name -> (N, C, H, W).
+        name: name of the set, and of its folder.
+        parts: the arrays, by name.
+        command: the command line that prepares, or repairs, this set.
     """
 
-    def __init__(self, root: Path, name: str, parts: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, root: Path, name: str, parts: Mapping[str, Part], command: str) -> None:
         self.root = root
+        self.command = command
         self.name = name
-        self.parts = {part: tuple(shape) for part, shape in parts.items()}
+        self.parts = dict(parts)
         self.folder = root / name
 
     def ready(self) -> bool:
@@ -83,7 +98,7 @@ class Store:
             builder.finish()
 
     def read(self, part: str, *, in_memory: bool) -> np.ndarray:
-        """A part: uint8 (N, C, H, W).
+        """A part, of its shape and dtype.
 
         Args:
             part: one of `parts`.
@@ -99,16 +114,15 @@ class Store:
             if path.stat().st_size != entry["bytes"]:
                 raise self._damaged(path, f"{entry['bytes']:,} bytes", path.stat().st_size)
             try:
-                images = np.load(path, mmap_mode=None if in_memory else "r", allow_pickle=False)
+                array = np.load(path, mmap_mode=None if in_memory else "r", allow_pickle=False)
             except ValueError as error:
                 raise self._damaged(path, "a NumPy file", error) from error
-        as_stored = images.flags.c_contiguous and images.dtype == np.uint8
-        if not as_stored or images.shape != self.parts[part]:
-            found = f"{images.dtype} {images.shape}"
-            raise self._damaged(path, f"uint8 {self.parts[part]}", found)
-        if in_memory and digest(images) != entry["sha256"]:
+        shape, dtype = self.parts[part]
+        if not array.flags.c_contiguous or array.dtype != dtype or array.shape != shape:
+            raise self._damaged(path, f"{dtype} {shape}", f"{array.dtype} {array.shape}")
+        if in_memory and digest(array) != entry["sha256"]:
             raise self._damaged(path, f"SHA-256 {entry['sha256']}", "another")
-        return images
+        return array
 
     def verify(self) -> None:
         """Compare every byte with the checksums of the conversion.
@@ -118,28 +132,26 @@ class Store:
         """
         meta = self._meta()
         for part in self.parts:
-            images = self.read(part, in_memory=False)
             expected = meta["parts"][part]["sha256"]
-            if digest(images) != expected:
+            if digest(self.read(part, in_memory=False)) != expected:
                 raise self._damaged(self.folder / f"{part}.npy", f"SHA-256 {expected}", "another")
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of the pixels of every part."""
+        """SHA-256 of the values of every part."""
         meta = self._meta()
         return {part: meta["parts"][part]["sha256"] for part in self.parts}
 
     def recipe(self) -> dict[str, Any]:
-        """What the converted files depend on; another recipe in meta.json means: convert again."""
-        shapes = {part: list(shape) for part, shape in self.parts.items()}
-        return {"format": FORMAT, "name": self.name, "shapes": shapes}
+        """What the converted files depend on; another recipe in meta.json means: convert again.
 
-    def command(self) -> str:
-        """The command line that prepares, or repairs, this set."""
-        return f"pixelrnn data {self.name} paths.data={self.root}"
+        A set whose labels were not kept by an earlier version has another recipe here.
+        """
+        shapes = {name: list(part.shape) for name, part in self.parts.items()}
+        return {"format": FORMAT, "name": self.name, "shapes": shapes}
 
     def _meta(self) -> dict[str, Any]:
         path = self.folder / "meta.json"
-        remedy = f"run `{self.command()}`"
+        remedy = f"run `{self.command}`"
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
             if meta["recipe"] == self.recipe() and set(meta["parts"]) == set(self.parts):
@@ -170,7 +182,7 @@ class Store:
     def _damaged(self, path: Path, expected: str, found: object) -> DataError:
         return DataError(
             f"{path} is damaged: expected {expected}, found {found}; "
-            f"run `{self.command()}`, which converts it again"
+            f"run `{self.command}`, which converts it again"
         )
 
 
@@ -187,14 +199,14 @@ class Builder:
         """Open a part for writing, in order.
 
         Raises:
-            DataError: not enough disc space; or, at the end, another number of images.
+            DataError: not enough disc space; or, at the end, another number of entries.
         """
-        shape = self.store.parts[name]
+        part = self.store.parts[name]
         path = self.folder / f"{name}.npy"
         self.folder.mkdir(parents=True, exist_ok=True)
-        require_space(self.folder, int(np.prod(shape)))
+        require_space(self.folder, part.nbytes)
         with replacing(path, "wb") as file:
-            writer = PartWriter(file, shape, self.folder, f"{self.store.name} {name}")
+            writer = PartWriter(file, part, self.folder, f"{self.store.name} {name}")
             yield writer
             writer.check_count()
         self._written[name] = {"bytes": path.stat().st_size, "sha256": writer.sha256.hexdigest()}
@@ -210,32 +222,43 @@ class Builder:
 
 
 class PartWriter:
-    """A .npy file written front to back, so that a full disc is an error and no signal."""
+    """A .npy file written front to back, so that a full disc is an error and no signal.
 
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...], folder: Path, title: str) -> None:
+    Args:
+        file: where the array goes.
+        part: its shape and dtype.
+        folder: the folder of `file`, for temporary files beside it.
+        title: name of the part, for messages.
+    """
+
+    def __init__(self, file: BinaryIO, part: Part, folder: Path, title: str) -> None:
         self.file = file
-        self.shape = shape
+        self.shape, self.dtype = part
         self.folder = folder
-        self.nbytes = int(np.prod(shape))
+        self.nbytes = part.nbytes
         self.title = title
         self.count = 0
         self.sha256 = hashlib.sha256()
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(self.dtype)),
+            "fortran_order": False,
+            "shape": self.shape,
+        }
         np.lib.format.write_array_header_1_0(file, header)
 
-    def write(self, images: np.ndarray) -> None:
-        """Append images: uint8 (n, C, H, W).
+    def write(self, entries: np.ndarray) -> None:
+        """Append images, uint8 (n, C, H, W), or labels, int64 (n,).
 
         Raises:
-            DataError: more images than the set has.
+            DataError: more of them than the set has.
             ValueError: another shape or dtype.
         """
-        if images.dtype != np.uint8 or images.shape[1:] != self.shape[1:]:
-            raise ValueError(f"{self.title}: got {images.dtype} {images.shape}")
-        self.count += len(images)
+        if entries.dtype != self.dtype or entries.shape[1:] != self.shape[1:]:
+            raise ValueError(f"{self.title}: got {entries.dtype} {entries.shape}")
+        self.count += len(entries)
         if self.count > self.shape[0]:
             raise DataError(f"{self.title}: expected {self.shape[0]:,} images, found more")
-        data = np.ascontiguousarray(images).data
+        data = np.ascontiguousarray(entries).data
         self.sha256.update(data)
         self.file.write(data)
 
@@ -251,10 +274,10 @@ class PartWriter:
             )
 
 
-def digest(images: np.ndarray) -> str:
-    """SHA-256 of the pixels, without copying a memory map."""
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of the values, without copying a memory map."""
     sha256 = hashlib.sha256()
-    flat = images.reshape(-1)
+    flat = array.reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         sha256.update(np.ascontiguousarray(flat[start : start + _BLOCK]).data)
     return sha256.hexdigest()

@@ -5,10 +5,12 @@ order; a shuffled split would leak writers into the test set.
 """
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 from sklearn.datasets import load_digits
 
-from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data.base import PixelDataModule, Split
+from pixelrnn.arguments import Split
+from pixelrnn.data.base import served
+from pixelrnn.data.image_set import ImageSet
 
 _SPLITS: dict[Split, slice] = {
     "train": slice(0, 1347),
@@ -17,38 +19,33 @@ _SPLITS: dict[Split, slice] = {
 }
 
 
-class Digits(PixelDataModule):
-    """(1, 8, 8), 17 levels, or 2 with `binary`; 1347 / 225 / 225 images.
+@dataclass
+class DigitsImages(ImageSet):
+    """(1, 8, 8), 17 levels, or 2 with `binary`; 1347 / 225 / 225 images, labels 0 to 9.
 
     Args:
         binary: levels 8 to 16 become 1, those below 0.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        seed: of the order of the data.
     """
 
-    @checked
-    def __init__(
-        self,
-        binary: bool = False,
-        batch_size: Positive = 32,
-        eval_batch_size: Positive = 256,
-        num_workers: Workers = 0,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            image_shape=(1, 8, 8),
-            levels=2 if binary else 17,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id="digits_binary" if binary else "digits",
-        )
-        self.binary = binary
+    binary: bool = False
+
+    def __post_init__(self) -> None:
+        self.image_shape = (1, 8, 8)
+        self.levels = 2 if self.binary else 17
+        self.dataset_id = "digits_binary" if self.binary else "digits"
 
     def load(self, split: Split) -> np.ndarray:
-        """See `PixelDataModule.load`."""
+        """The images of a split: uint8 (N, 1, 8, 8)."""
         digits = load_digits().images[_SPLITS[split], None]
         return (digits >= 8 if self.binary else digits).astype(np.uint8)
+
+    def labels(self, split: Split) -> np.ndarray:
+        """The digits that the images show: int64 (N,)."""
+        return load_digits().target[_SPLITS[split]].astype(np.int64)
+
+    def count(self, split: Split) -> int:
+        """The number of images of a split."""
+        return _SPLITS[split].stop - _SPLITS[split].start
+
+
+Digits = served(DigitsImages, batch_size=32, eval_batch_size=256)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pixelrnn.atomic import sync_folder, unfinished_name
 from pixelrnn.data.disk import explained, require_space, sweep
+from pixelrnn.data.progress import progress
 from pixelrnn.data.registry import RawFile, Source
 from pixelrnn.errors import DataError
 
@@ -74,12 +75,6 @@ def checksum(path: Path, algorithm: str) -> str:
             digest.update(block)
             bar.update(len(block))
     return digest.hexdigest()
-
-
-def progress(total: int, title: str, unit: str = "B") -> tqdm:
-    """A bar with the time left, on terminals only; it stays away from what is done at once."""
-    scaled = unit == "B"
-    return tqdm(total=total, desc=title, unit=unit, unit_scale=scaled, disable=None, delay=1)
 
 
 def _fetch(file: RawFile, path: Path, fault: str) -> Path:

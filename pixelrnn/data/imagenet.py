@@ -10,16 +10,15 @@ There is no test set: validation and test are the official validation images.
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data import npz_zip, png_tar, registry
-from pixelrnn.data.base import SPLITS, Split
+from pixelrnn.data import npz_zip, png_tar
+from pixelrnn.data.base import served
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
-from pixelrnn.data.published import StoredDataModule
-from pixelrnn.data.registry import RawFile
+from pixelrnn.data.published import PublishedImages
+from pixelrnn.data.registry import SOURCES, RawFile
 from pixelrnn.errors import DataError
 
 Version = Literal["imagenet32_oord", "imagenet64_oord", "imagenet32_box", "imagenet64_box"]
@@ -32,69 +31,51 @@ _TWO_SETS = (
 )
 
 
-class DownsampledImageNet(StoredDataModule):
+@dataclass
+class DownsampledImageNetImages(PublishedImages):
     """(3, 32, 32) or (3, 64, 64), 256 levels; 1.28 million training images.
+
+    The box versions have labels, 0 to 999, in the order of their authors.
 
     Args:
         version: which of the four sets.
         val_size: training images, from the end, kept for validation; 0: validation is the official
             validation split, as in the paper, and so is test, always.
         in_memory: hold the images in memory (3.9 or 15.7 GB); False: map the file.
-        root: folder of all data.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        seed: of the order of the data.
     """
 
-    @checked
-    def __init__(
-        self,
-        version: Version = "imagenet32_oord",
-        val_size: Annotated[int, Field(ge=0, lt=1_000_000)] = 0,
-        in_memory: bool = False,
-        root: Path = Path("data"),
-        batch_size: Positive = 16,
-        eval_batch_size: Positive = 64,
-        num_workers: Workers = 2,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            registry.SOURCES[version],
-            root,
-            in_memory=in_memory,
-            levels=256,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=version,
-            splits=SPLITS,
-        )
-        self.val_size = val_size
+    version: Version = "imagenet32_oord"
+    val_size: Annotated[int, Field(ge=0, lt=1_000_000)] = 0
+    in_memory: bool = False
+
+    def __post_init__(self) -> None:
+        self.source = SOURCES[self.version]
+        self.image_shape = self.source.image_shape
+        self.levels = 256
+        self.dataset_id = self.version
 
     def build(self, builder: Builder) -> None:
-        """See `StoredDataModule.build`."""
+        """Convert the tar of PNG files, or the zips of .npz batches.
+
+        Raises:
+            DataError: a file cannot be had, is damaged, or belongs to the other version.
+        """
         raw = {
             part: [self._raw(file) for file in files] for part, files in self.source.files.items()
         }
         for part, paths in raw.items():
-            with builder.part(part) as out:
-                try:
-                    if paths[0].suffix == ".tar":
-                        png_tar.convert(paths[0], out)
-                    else:
-                        npz_zip.convert(paths, part, self.source.members, out)
-                except DataError as error:
-                    raise DataError(f"{error}.\n{self._two_sets()}") from error
+            try:
+                self._convert(part, paths, builder)
+            except DataError as error:
+                raise DataError(f"{error}.\n{self._two_sets()}") from error
 
-    def load(self, split: Split) -> np.ndarray:
-        """See `PixelDataModule.load`."""
-        if split == "test" or (split == "val" and not self.val_size):
-            return self.part("valid")
-        images = self.part("train")
-        cut = len(images) - self.val_size
-        return images[:cut] if split == "train" else images[cut:]
+    def _convert(self, part: str, paths: list[Path], builder: Builder) -> None:
+        with builder.part(part) as images:
+            if not self.source.labels:
+                png_tar.convert(paths[0], images)
+                return
+            with builder.part(f"{part}_labels") as labels:
+                npz_zip.convert(paths, part, self.source.members, images, labels)
 
     def _raw(self, file: RawFile) -> Path:
         members = self.source.members
@@ -111,3 +92,6 @@ class DownsampledImageNet(StoredDataModule):
         size, version = self.source.name.split("_")
         other = {"oord": "box", "box": "oord"}[version]
         return _TWO_SETS.format(size, f"{size}_{other}")
+
+
+DownsampledImageNet = served(DownsampledImageNetImages, num_workers=2)

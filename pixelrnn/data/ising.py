@@ -18,63 +18,35 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data.synthetic import SyntheticDataModule
+from pixelrnn.arguments import Positive
+from pixelrnn.data.base import served
+from pixelrnn.data.synthetic import SyntheticImages
 
 Width = Annotated[int, Field(ge=1, le=16)]
 
 
-class Ising(SyntheticDataModule):
+@dataclass
+class IsingImages(SyntheticImages):
     """(1, height, width), 2 levels.
 
     Args:
-        height: H.
-        width: W; time and memory grow with 2^W.
+        height: number of rows, H.
+        width: number of columns, W; time and memory grow with 2^W.
         coupling: J; 0.4406868 is the critical point of the infinite lattice.
-        field: h.
-        train_size: images.
-        val_size: images.
-        test_size: images.
-        draw_seed: of the images.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        on_device: keep the images on the training device.
-        seed: of the order of the data.
+        field: the outer field, h.
     """
 
-    @checked
-    def __init__(
-        self,
-        height: Positive = 8,
-        width: Width = 8,
-        coupling: float = 0.4406868,
-        field: float = 0.0,
-        train_size: Positive = 20_000,
-        val_size: Positive = 2000,
-        test_size: Positive = 2000,
-        draw_seed: Seed = 0,
-        batch_size: Positive = 32,
-        eval_batch_size: Positive = 256,
-        num_workers: Workers = 0,
-        on_device: bool = False,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            image_shape=(1, height, width),
-            levels=2,
-            sizes=(train_size, val_size, test_size),
-            draw_seed=draw_seed,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=f"ising_{height}x{width}_J{coupling:g}_h{field:g}",
-            on_device=on_device,
-        )
-        self.coupling = coupling
-        self.field = field
+    height: Positive = 8
+    width: Width = 8
+    coupling: float = 0.4406868
+    field: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.image_shape = (1, self.height, self.width)
+        self.levels = 2
+        self.dataset_id = f"ising_{self.height}x{self.width}_J{self.coupling:g}_h{self.field:g}"
 
     @property
     def log_z(self) -> float:
@@ -83,11 +55,11 @@ class Ising(SyntheticDataModule):
 
     @property
     def entropy(self) -> float:
-        """Of an image, in nats."""
+        """The entropy of an image, in nats."""
         return self._solution[2]
 
     def draw(self, n: int, random: np.random.Generator) -> np.ndarray:
-        """See `SyntheticDataModule.draw`."""
+        """Independent images, site by site from the exact conditionals: uint8 (n, 1, H, W)."""
         log_odds, _, _ = self._solution
         sites = np.empty((len(log_odds), n), np.int64)
         state = np.zeros(n, np.int64)
@@ -98,7 +70,7 @@ class Ising(SyntheticDataModule):
         return sites.T.reshape(n, *self.image_shape).astype(np.uint8)
 
     def log_prob_of(self, images: np.ndarray) -> np.ndarray:
-        """See `SyntheticDataModule.log_prob_of`."""
+        """Exact log-probability in nats: uint8 (n, 1, H, W) -> float64 (n,)."""
         log_odds, _, _ = self._solution
         sites = images.reshape(len(images), -1).T.astype(np.int64)
         state = np.zeros(len(images), np.int64)
@@ -134,4 +106,7 @@ class Ising(SyntheticDataModule):
 
     def __getstate__(self) -> dict:
         """Without the solution, which a process that is spawned finds again."""
-        return {k: v for k, v in super().__getstate__().items() if k != "_solution"}
+        return {name: value for name, value in self.__dict__.items() if name != "_solution"}
+
+
+Ising = served(IsingImages, batch_size=32, eval_batch_size=256)

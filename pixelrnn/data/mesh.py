@@ -12,9 +12,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from pixelrnn.arguments import Levels, Positive, Seed, Workers, checked
-from pixelrnn.data.synthetic import SyntheticDataModule
+from pixelrnn.arguments import Levels, Positive
+from pixelrnn.data.base import served
+from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.errors import ConfigError
 
 Noise = Literal["decay", "flip"]
@@ -33,69 +35,45 @@ _RULES: dict[str, Callable[[_Term, _Term, _Term, _Term, _Term], _Term]] = {
 }
 
 
-class Mesh(SyntheticDataModule):
+@dataclass
+class MeshImages(SyntheticImages):
     """A shift-noise mesh of any size.
 
     Args:
-        rule: f. "west", "north": a copy, easy; "mean": of both, plus the previous colour's
-            residual, like a natural image; "parity": the sum of both and the previous colour: no
-            pair of pixels is related; "far": the last pixel of the row above, needs full context.
-        height: H.
-        width: W.
-        colors: C.
-        levels: K.
-        noise: q. "decay": proportional to exp(-min(e, K - e) / amount); "flip": any of the K - 1
-            shifts, with probability `amount` together.
-        amount: see `noise`.
-        train_size: images.
-        val_size: images.
-        test_size: images.
-        draw_seed: of the images.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        on_device: keep the images on the training device.
-        seed: of the order of the data.
+        rule: the function f. "west", "north": a copy, easy; "mean": the mean of both, plus the
+            previous colour's residual, like a natural image; "parity": the sum of both and the
+            previous colour: no pair of pixels is related; "far": the last pixel of the row above,
+            needs full context.
+        height: number of rows, H.
+        width: number of columns, W.
+        colors: number of colours, C.
+        levels: number of values of a sub-pixel, K.
+        noise: the distribution q. "decay": proportional to exp(-min(e, K - e) / amount); "flip":
+            any of the K - 1 shifts, with probability `amount` together.
+        amount: how much noise; see `noise`.
     """
 
-    @checked
-    def __init__(
-        self,
-        rule: Rule = "mean",
-        height: Positive = 8,
-        width: Positive = 8,
-        colors: Positive = 1,
-        levels: Levels = 16,
-        noise: Noise = "decay",
-        amount: Amount = 0.7,
-        train_size: Positive = 20_000,
-        val_size: Positive = 2000,
-        test_size: Positive = 2000,
-        draw_seed: Seed = 0,
-        batch_size: Positive = 32,
-        eval_batch_size: Positive = 256,
-        num_workers: Workers = 0,
-        on_device: bool = False,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            image_shape=(colors, height, width),
-            levels=levels,
-            sizes=(train_size, val_size, test_size),
-            draw_seed=draw_seed,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=f"mesh_{rule}_{height}x{width}x{colors}_{levels}_{noise}{amount:g}",
-            on_device=on_device,
-        )
-        self.rule = rule
-        self.noise_log_probs = noise_log_probs(levels, noise, amount)
-        self.entropy = float(height * width * colors * entropy(self.noise_log_probs))
+    rule: Rule = "mean"
+    height: Positive = 8
+    width: Positive = 8
+    colors: Positive = 1
+    levels: Levels = 16
+    noise: Noise = "decay"
+    amount: Amount = 0.7
+
+    def __post_init__(self) -> None:
+        self.image_shape = (self.colors, self.height, self.width)
+        size = f"{self.height}x{self.width}x{self.colors}"
+        self.dataset_id = f"mesh_{self.rule}_{size}_{self.levels}_{self.noise}{self.amount:g}"
+        self.noise_log_probs = noise_log_probs(self.levels, self.noise, self.amount)
+
+    @property
+    def entropy(self) -> float:
+        """The entropy of an image, in nats."""
+        return float(np.prod(self.image_shape) * entropy(self.noise_log_probs))
 
     def draw(self, n: int, random: np.random.Generator) -> np.ndarray:
-        """See `SyntheticDataModule.draw`."""
+        """Independent images, pixel by pixel from noise: uint8 (n, C, H, W)."""
         colors, height, width = self.image_shape
         noise = random.choice(
             self.levels, size=(n, colors, height, width), p=np.exp(self.noise_log_probs)
@@ -114,7 +92,7 @@ class Mesh(SyntheticDataModule):
         return images.astype(np.uint8)
 
     def log_prob_of(self, images: np.ndarray) -> np.ndarray:
-        """See `SyntheticDataModule.log_prob_of`."""
+        """Exact log-probability in nats: uint8 (n, C, H, W) -> float64 (n,)."""
         return self.noise_log_probs[self.residuals(images)].sum((1, 2, 3))
 
     def residuals(self, images: np.ndarray) -> np.ndarray:
@@ -133,7 +111,8 @@ class Mesh(SyntheticDataModule):
         return residuals
 
 
-class BlindSpotMesh(SyntheticDataModule):
+@dataclass
+class BlindSpotMeshImages(SyntheticImages):
     """Each pixel continues one of the row above, `shift` columns to the right.
 
         x[i, j] = (x[i - 1, j + shift] + e) mod K if that pixel exists, else uniform
@@ -143,77 +122,57 @@ class BlindSpotMesh(SyntheticDataModule):
     LSTM see the row above up to column j + 3; the Diagonal BiLSTM sees all of it.
 
     Args:
-        shift: d; beyond 3 it lies in the blind spot.
-        height: H.
-        width: W.
-        levels: K.
-        noise: see `Mesh`.
-        amount: see `Mesh`.
-        train_size: images.
-        val_size: images.
-        test_size: images.
-        draw_seed: of the images.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        on_device: keep the images on the training device.
-        seed: of the order of the data.
+        shift: how many columns; beyond 3 the related pixel lies in the blind spot.
+        height: number of rows, H.
+        width: number of columns, W.
+        levels: number of values of a sub-pixel, K.
+        noise: the distribution of e, as in `Mesh`.
+        amount: how much noise, as in `Mesh`.
     """
 
-    @checked
-    def __init__(
-        self,
-        shift: Positive = 5,
-        height: Positive = 8,
-        width: Positive = 16,
-        levels: Levels = 2,
-        noise: Noise = "flip",
-        amount: Amount = 0.05,
-        train_size: Positive = 20_000,
-        val_size: Positive = 2000,
-        test_size: Positive = 2000,
-        draw_seed: Seed = 0,
-        batch_size: Positive = 32,
-        eval_batch_size: Positive = 256,
-        num_workers: Workers = 0,
-        on_device: bool = False,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            image_shape=(1, height, width),
-            levels=levels,
-            sizes=(train_size, val_size, test_size),
-            draw_seed=draw_seed,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=f"blind_spot_mesh{shift}_{height}x{width}_{levels}_{noise}{amount:g}",
-            on_device=on_device,
-        )
-        self.shift = shift
-        self.noise_log_probs = noise_log_probs(levels, noise, amount)
-        related = (height - 1) * max(width - shift, 0)
-        self.blind_entropy = float(height * width * np.log(levels))
-        """What a model reaches, in nats, that cannot see the related pixel."""
-        self.entropy = float(
-            related * entropy(self.noise_log_probs) + (height * width - related) * np.log(levels)
-        )
+    shift: Positive = 5
+    height: Positive = 8
+    width: Positive = 16
+    levels: Levels = 2
+    noise: Noise = "flip"
+    amount: Amount = 0.05
+
+    def __post_init__(self) -> None:
+        self.image_shape = (1, self.height, self.width)
+        size = f"{self.height}x{self.width}"
+        noise = f"{self.noise}{self.amount:g}"
+        self.dataset_id = f"blind_spot_mesh{self.shift}_{size}_{self.levels}_{noise}"
+        self.noise_log_probs = noise_log_probs(self.levels, self.noise, self.amount)
+
+    @property
+    def entropy(self) -> float:
+        """The entropy of an image, in nats."""
+        gain = float(np.log(self.levels)) - entropy(self.noise_log_probs)
+        return self.blind_entropy - (self.height - 1) * self._related * gain
+
+    @property
+    def blind_entropy(self) -> float:
+        """What a model reaches, in nats per image, that cannot see the related pixel."""
+        return float(self.height * self.width * np.log(self.levels))
+
+    @property
+    def _related(self) -> int:
+        """How many pixels of a row continue one of the row above."""
+        return max(self.width - self.shift, 0)
 
     def draw(self, n: int, random: np.random.Generator) -> np.ndarray:
-        """See `SyntheticDataModule.draw`."""
+        """Independent images, pixel by pixel from noise: uint8 (n, C, H, W)."""
         images = random.integers(self.levels, size=(n, *self.image_shape))
-        related = max(self.image_shape[2] - self.shift, 0)
+        related = self._related
         for i in range(1, self.image_shape[1]):
             noise = random.choice(self.levels, size=(n, 1, related), p=np.exp(self.noise_log_probs))
             images[:, :, i, :related] = (images[:, :, i - 1, self.shift :] + noise) % self.levels
         return images.astype(np.uint8)
 
     def log_prob_of(self, images: np.ndarray) -> np.ndarray:
-        """See `SyntheticDataModule.log_prob_of`."""
+        """Exact log-probability in nats: uint8 (n, C, H, W) -> float64 (n,)."""
         images = images.astype(np.int64)
-        related = max(self.image_shape[2] - self.shift, 0)
-        residuals = images[:, 0, 1:, :related] - images[:, 0, :-1, self.shift :]
+        residuals = images[:, 0, 1:, : self._related] - images[:, 0, :-1, self.shift :]
         known = self.noise_log_probs[residuals % self.levels].sum((1, 2))
         free = self.image_shape[1] * self.image_shape[2] - residuals[0].size
         return known - free * np.log(self.levels)
@@ -237,5 +196,9 @@ def noise_log_probs(levels: int, noise: Noise, amount: float) -> np.ndarray:
 
 
 def entropy(log_probs: np.ndarray) -> float:
-    """In nats."""
+    """The entropy of a distribution given by its log-probabilities, in nats."""
     return float(-(np.exp(log_probs) * log_probs).sum())
+
+
+Mesh = served(MeshImages, batch_size=32, eval_batch_size=256)
+BlindSpotMesh = served(BlindSpotMeshImages, batch_size=32, eval_batch_size=256)

@@ -7,21 +7,24 @@ training, the last 10,000 for validation.
 """
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data import registry
-from pixelrnn.data.base import SPLITS, Split
+from pixelrnn.arguments import Split
+from pixelrnn.data.base import served
 from pixelrnn.data.batches import RandomDraws, draw
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
-from pixelrnn.data.published import StoredDataModule
+from pixelrnn.data.image_set import SPLITS
+from pixelrnn.data.published import PublishedImages
+from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import DataError
 
 Binarize = Literal["static", "dynamic", "threshold", "none"]
@@ -32,82 +35,64 @@ _VAL_SIZE = 10_000
 _EVAL_DRAW_SEED = 2016  # validation and test are drawn once, the same for every run
 
 
-class MNIST(StoredDataModule):
+@dataclass
+class MNISTImages(PublishedImages):
     """(1, 28, 28), 2 levels, or 256 with `binarize="none"`; 50,000 / 10,000 / 10,000 images.
+
+    All but the static kind have labels, 0 to 9.
 
     Args:
         binarize: "static": Larochelle's fixed draw; "dynamic": training images are drawn with
             probability grey / 255 at every presentation, validation and test once; "threshold":
             grey >= 128; "none": grey levels.
-        root: folder of all data.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        on_device: keep the images on the training device (not those drawn anew).
-        seed: of order and draws.
     """
 
-    @checked
-    def __init__(
-        self,
-        binarize: Binarize = "static",
-        root: Path = Path("data"),
-        batch_size: Positive = 16,
-        eval_batch_size: Positive = 256,
-        num_workers: Workers = 0,
-        on_device: bool = False,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            registry.MNIST_STATIC if binarize == "static" else registry.MNIST_GREY,
-            root,
-            in_memory=True,
-            levels=256 if binarize == "none" else 2,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id="mnist_grey" if binarize == "none" else f"mnist_{binarize}",
-            splits=SPLITS,
-            on_device=on_device,
-        )
-        self.binarize = binarize
-        self.val_size = _VAL_SIZE
+    binarize: Binarize = "static"
+
+    def __post_init__(self) -> None:
+        static, grey = self.binarize == "static", self.binarize == "none"
+        self.source = SOURCES["mnist_static" if static else "mnist_grey"]
+        self.image_shape = self.source.image_shape
+        self.levels = 256 if grey else 2
+        self.dataset_id = "mnist_grey" if grey else f"mnist_{self.binarize}"
+        self.val_size = 0 if static else _VAL_SIZE
+
+    @property
+    def choice(self) -> str:
+        """What chooses this set on the command line, after `pixelrnn data`."""
+        return "mnist" if self.binarize == "static" else f"mnist data.binarize={self.binarize}"
 
     def build(self, builder: Builder) -> None:
-        """See `StoredDataModule.build`."""
-        read = read_amat if self.binarize == "static" else read_idx
+        """Convert the text files of the static kind, or the image and label files of the others.
+
+        Raises:
+            DataError: a file cannot be had, or is damaged.
+        """
         raw = {
-            part: raw_file(self.source, files[0], self.root)
+            part: [raw_file(self.source, file, self.root) for file in files]
             for part, files in self.source.files.items()
         }
-        for part, path in raw.items():
+        for part, paths in raw.items():
+            count = self.source.parts[part]
+            read = read_idx if self.source.labels else read_amat
             with builder.part(part) as out:
-                out.write(read(path, self.source.parts[part]))
+                out.write(read(paths[0], count))
+            if self.source.labels:
+                with builder.part(f"{part}_labels") as out:
+                    out.write(read_idx_labels(paths[1], count))
 
     def load(self, split: Split) -> np.ndarray:
-        """See `PixelDataModule.load`."""
-        if self.binarize == "static":
-            return self.part(split)
-        grey = self._grey(split)
+        """The images of a split: uint8 (N, 1, 28, 28)."""
+        images = super().load(split)
         if self.binarize == "threshold":
-            return (grey >= 128).astype(np.uint8)
+            return (images >= 128).astype(np.uint8)
         if self.binarize == "dynamic":
-            return draw(grey, np.random.default_rng([_EVAL_DRAW_SEED, SPLITS.index(split)]))
-        return grey
+            return draw(images, np.random.default_rng([_EVAL_DRAW_SEED, SPLITS.index(split)]))
+        return images
 
-    def training_set(self) -> Dataset[Tensor]:
-        """Drawn anew in every epoch if `dynamic`; as `load` gives it otherwise."""
-        if self.binarize == "dynamic":
-            return RandomDraws(self._grey("train"), self.seed)
-        return super().training_set()
-
-    def _grey(self, split: Split) -> np.ndarray:
-        if split == "test":
-            return self.part("test")
-        images = self.part("train")
-        cut = len(images) - self.val_size
-        return images[:cut] if split == "train" else images[cut:]
+    def training_set(self, seed: int) -> Dataset[Tensor] | None:
+        """Images drawn anew in every epoch if `dynamic`."""
+        return RandomDraws(super().load("train"), seed) if self.binarize == "dynamic" else None
 
 
 def read_amat(path: Path, count: int) -> np.ndarray:
@@ -144,7 +129,31 @@ def read_idx(path: Path, count: int) -> np.ndarray:
     Raises:
         DataError: not of that form.
     """
-    expected = 16 + count * _PIXELS
+    return _read_idx(path, [2051, count, 28, 28]).reshape(count, 1, 28, 28)
+
+
+def read_idx_labels(path: Path, count: int) -> np.ndarray:
+    """LeCun's label files: gzip of two big-endian numbers (2049, count) and the labels.
+
+    Returns:
+        int64 (count,), 0 to 9.
+
+    Raises:
+        DataError: not of that form.
+    """
+    labels = _read_idx(path, [2049, count]).astype(np.int64)
+    if labels.max(initial=0) > 9:
+        raise DataError(
+            f"{path}: expected labels 0 to 9, found {labels.max()}; delete the file, so that it "
+            "is fetched again"
+        )
+    return labels
+
+
+def _read_idx(path: Path, header: list[int]) -> np.ndarray:
+    """The bytes after the header, uint8 (n,); the header ends with the sizes of the array."""
+    start = 4 * len(header)
+    expected = start + math.prod(header[1:])
     try:
         with gzip.open(path) as stream:
             data = stream.read(expected + 1)  # one more: a bomb is not unpacked, its end is seen
@@ -152,10 +161,13 @@ def read_idx(path: Path, count: int) -> np.ndarray:
         raise DataError(
             f"{path}: expected a gzip file ({error}); delete it, so that it is fetched again"
         ) from error
-    header = np.frombuffer(data[:16], ">u4").tolist() if len(data) >= 16 else []
-    if header != [2051, count, 28, 28] or len(data) != expected:
+    found = np.frombuffer(data[:start], ">u4").tolist() if len(data) >= start else []
+    if found != header or len(data) != expected:
         raise DataError(
-            f"{path}: expected header [2051, {count}, 28, 28] and {expected:,} bytes, found "
-            f"{header} and {len(data):,} or more; delete the file, so that it is fetched again"
+            f"{path}: expected header {header} and {expected:,} bytes, found "
+            f"{found} and {len(data):,} or more; delete the file, so that it is fetched again"
         )
-    return np.frombuffer(data, np.uint8, offset=16).reshape(count, 1, 28, 28)
+    return np.frombuffer(data, np.uint8, offset=start)
+
+
+MNIST = served(MNISTImages, eval_batch_size=256)

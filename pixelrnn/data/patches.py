@@ -9,56 +9,41 @@ Photographs: china.jpg and flower.jpg, CC BY 2.0, attributed in scikit-learn's i
 from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pixelrnn.arguments import Positive, Seed, Workers, checked
-from pixelrnn.data.base import PixelDataModule, Split
+from pixelrnn.arguments import Positive, Split
+from pixelrnn.data.base import served
 from pixelrnn.data.batches import RandomCrops
+from pixelrnn.data.image_set import ImageSet
 
 _TILE = 64
 
 
-class Patches(PixelDataModule):
+@dataclass
+class PatchesImages(ImageSet):
     """(3, size, size), 256 levels.
 
     Training sees crops at random places of 96 tiles. Validation and test are the non-overlapping
-    crops of 12 tiles each; the training split is evaluated on the like crops of its tiles.
+    crops of 12 tiles each; the training split is evaluated on the same kind of crops of its tiles.
 
     Args:
         size: side of a crop.
         crops_per_epoch: random crops that make a training epoch.
-        batch_size: images per training step.
-        eval_batch_size: images per evaluation step.
-        num_workers: loader processes.
-        seed: of order and crops.
     """
 
-    @checked
-    def __init__(
-        self,
-        size: Literal[8, 16, 32, 64] = 16,
-        crops_per_epoch: Positive = 4096,
-        batch_size: Positive = 16,
-        eval_batch_size: Positive = 64,
-        num_workers: Workers = 0,
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__(
-            image_shape=(3, size, size),
-            levels=256,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=f"patches{size}",
-        )
-        self.size = size
-        self.crops_per_epoch = crops_per_epoch
+    size: Literal[8, 16, 32, 64] = 16
+    crops_per_epoch: Positive = 4096
+
+    def __post_init__(self) -> None:
+        self.image_shape = (3, self.size, self.size)
+        self.levels = 256
+        self.dataset_id = f"patches{self.size}"
 
     def load(self, split: Split) -> np.ndarray:
-        """See `PixelDataModule.load`."""
+        """The crops of a split that do not overlap: uint8 (N, 3, size, size)."""
         tiles = _tiles(split)  # (M, 3, 64, 64)
         per_side = _TILE // self.size
         crops = tiles.reshape(len(tiles), 3, per_side, self.size, per_side, self.size)
@@ -66,9 +51,12 @@ class Patches(PixelDataModule):
             -1, *self.image_shape
         )
 
-    def training_set(self) -> Dataset[Tensor]:
-        """Random crops, keyed by (seed, epoch, index)."""
-        return RandomCrops(_tiles("train"), self.size, self.crops_per_epoch, self.seed)
+    def training_set(self, seed: int) -> Dataset[Tensor]:
+        """Random crops of the tiles of the training split."""
+        return RandomCrops(_tiles("train"), self.size, self.crops_per_epoch, seed)
+
+
+Patches = served(PatchesImages)
 
 
 def split_of(row: int, column: int) -> Split:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pixelrnn.data.converted import PartWriter
-from pixelrnn.data.download import progress
+from pixelrnn.data.progress import progress
 from pixelrnn.errors import DataError
 
 _BLOCK = 1024  # images

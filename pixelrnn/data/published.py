@@ -1,65 +1,39 @@
 """Data sets that come as files: verified, converted once, read from the converted arrays."""
 
 from abc import abstractmethod
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from pixelrnn.data.base import PixelDataModule, Split
-from pixelrnn.data.converted import Builder, Store
+from pixelrnn.arguments import Split
+from pixelrnn.data.converted import Builder, Part, Store
+from pixelrnn.data.image_set import ImageSet
 from pixelrnn.data.registry import Source
 
 
-class StoredDataModule(PixelDataModule):
+@dataclass(kw_only=True)
+class PublishedImages(ImageSet):
     """Base of the published sets. A subclass writes `build`, which converts the raw files.
 
+    A subclass sets `source`, the entry of `registry.SOURCES`, and the attributes of an image set.
+
     Args:
-        source: the entry of `data.registry`.
         root: folder of all data.
-        in_memory: read the arrays whole, and check their checksums; else map them.
-        levels: see `PixelDataModule`, as all that follow.
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        seed: -
-        dataset_id: -
-        splits: -
-        on_device: -
     """
 
-    def __init__(
-        self,
-        source: Source,
-        root: Path,
-        *,
-        in_memory: bool,
-        levels: int,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        seed: int,
-        dataset_id: str,
-        splits: tuple[Split, ...],
-        on_device: bool = False,
-    ) -> None:
-        super().__init__(
-            image_shape=source.image_shape,
-            levels=levels,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=dataset_id,
-            splits=splits,
-            on_device=on_device,
-        )
-        self.source = source
-        self.root = root
-        self.in_memory = in_memory
+    root: Path = Path("data")
+    source: Source = field(init=False, repr=False)
+
+    in_memory = True
+    """Whether arrays are read whole and compared with their checksums, or mapped."""
+    val_size = 0
+    """How many training images, from the end of the file order, are kept for validation."""
 
     @abstractmethod
     def build(self, builder: Builder) -> None:
-        """Convert the raw files into every part of `source`.
+        """Convert the raw files into every part of `store`.
 
         Raises:
             DataError: raw files are missing, damaged, or of another set.
@@ -68,19 +42,67 @@ class StoredDataModule(PixelDataModule):
     @property
     def store(self) -> Store:
         """The converted files."""
-        shapes = {
-            part: (count, *self.source.image_shape) for part, count in self.source.parts.items()
-        }
-        return Store(self.root, self.source.name, shapes)
+        counts = self.source.parts
+        parts = {name: Part((n, *self.source.image_shape)) for name, n in counts.items()}
+        if self.source.labels:
+            parts |= {f"{name}_labels": Part((n,), "int64") for name, n in counts.items()}
+        command = f"pixelrnn data {self.choice} paths.data={self.root}"
+        return Store(self.root, self.source.name, parts, command)
 
-    def prepare_data(self) -> None:
+    @property
+    def choice(self) -> str:
+        """What chooses this set on the command line, after `pixelrnn data`."""
+        return self.source.name
+
+    def prepare(self) -> None:
         """Fetch, verify and convert what is not there yet; safe in many processes at once.
 
         Raises:
-            DataError: see `build`.
+            DataError: as in `build`, or the disc refuses.
         """
         self.store.prepare(self.build)
 
     def part(self, name: str) -> np.ndarray:
-        """A converted array: uint8 (N, C, H, W)."""
+        """A converted array: images, uint8 (N, C, H, W), or labels, int64 (N,)."""
         return self.store.read(name, in_memory=self.in_memory)
+
+    def load(self, split: Split) -> np.ndarray:
+        """The images of a split: uint8 (N, C, H, W)."""
+        name, rows = self._rows(split)
+        return self.part(name)[rows]
+
+    def labels(self, split: Split) -> np.ndarray | None:
+        """The classes of the images of a split, from 0: int64 (N,); None if none are published."""
+        if not self.source.labels:
+            return None
+        name, rows = self._rows(split)
+        return self.part(f"{name}_labels")[rows]
+
+    def count(self, split: Split) -> int:
+        """The number of images of a split, from the table and not from the files."""
+        name, rows = self._rows(split)
+        return len(range(self.source.parts[name])[rows])
+
+    def state(self) -> str:
+        """What there is on disc; lengths are looked at, contents are not."""
+        if self.store.ready():
+            return "ready"
+        if self.store.folder.exists():
+            return "incomplete"
+        files = {file for files in self.source.files.values() for file in files}
+        paths = {self.root / "raw" / file.name: file.bytes for file in files}
+        there = [path.exists() and path.stat().st_size == size for path, size in paths.items()]
+        if all(there):
+            return "raw files there"
+        return "incomplete" if any(there) else "not there"
+
+    def _rows(self, split: Split) -> tuple[str, slice]:
+        """The part and the rows of it that make a split."""
+        parts = self.source.parts
+        cut = parts["train"] - self.val_size
+        if split == "train":
+            return "train", slice(cut)
+        if split == "val" and self.val_size:
+            return "train", slice(cut, None)
+        # downsampled ImageNet has no test images: its official validation images serve as both
+        return split if split in parts else "valid", slice(None)

@@ -1,63 +1,40 @@
 """Images drawn from a known distribution: exact entropy, exact log-probability of every image.
 
 They are the yardstick of a likelihood. No model can have a mean negative log-likelihood below the
-entropy, but for sampling error; one that does peeks at its targets.
+entropy, but for sampling error; one that does sees the pixels that it predicts.
 """
 
 from abc import abstractmethod
 
 import numpy as np
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from pixelrnn.data.base import SPLITS, PixelDataModule, Split
+from pixelrnn.arguments import Positive, Seed, Split
+from pixelrnn.data.image_set import SPLITS, ImageSet
 
 
-class SyntheticDataModule(PixelDataModule):
+@dataclass(kw_only=True)
+class SyntheticImages(ImageSet):
     """Base of the sets with known entropy. A subclass writes `draw` and `log_prob_of`.
 
     Args:
-        image_shape: see `PixelDataModule`, as all without a text.
-        levels: -
-        sizes: number of images of train, val and test.
-        draw_seed: of the images; another one gives other images of the same distribution.
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        seed: -
-        dataset_id: -
-        on_device: -
+        train_size: number of training images.
+        val_size: number of validation images.
+        test_size: number of test images.
+        draw_seed: seed of the images; another one gives other images of the same distribution.
     """
 
-    entropy: float
-    """Of an image, in nats."""
+    train_size: Positive = 20_000
+    val_size: Positive = 2000
+    test_size: Positive = 2000
+    draw_seed: Seed = 0
 
-    def __init__(
-        self,
-        *,
-        image_shape: tuple[int, int, int],
-        levels: int,
-        sizes: tuple[int, int, int],
-        draw_seed: int,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        seed: int,
-        dataset_id: str,
-        on_device: bool,
-    ) -> None:
-        super().__init__(
-            image_shape=image_shape,
-            levels=levels,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            dataset_id=dataset_id,
-            on_device=on_device,
-        )
-        self.sizes = dict(zip(SPLITS, sizes, strict=True))
-        self.draw_seed = draw_seed
+    @property
+    @abstractmethod
+    def entropy(self) -> float:
+        """The entropy of an image, in nats."""
 
     @abstractmethod
     def draw(self, n: int, random: np.random.Generator) -> np.ndarray:
@@ -68,9 +45,13 @@ class SyntheticDataModule(PixelDataModule):
         """Exact log-probability in nats: uint8 (n, C, H, W) -> float64 (n,)."""
 
     def load(self, split: Split) -> np.ndarray:
-        """See `PixelDataModule.load`; the same images on every call."""
+        """The images of a split, the same on every call: uint8 (N, C, H, W)."""
         random = np.random.default_rng([self.draw_seed, SPLITS.index(split)])
-        return self.draw(self.sizes[split], random)
+        return self.draw(self.count(split), random)
+
+    def count(self, split: Split) -> int:
+        """The number of images of a split."""
+        return {"train": self.train_size, "val": self.val_size, "test": self.test_size}[split]
 
     def exact_log_prob(self, images: Tensor) -> Tensor:
         """Log-probability under the true distribution: uint8 (B, C, H, W) -> float64 (B,), nats."""

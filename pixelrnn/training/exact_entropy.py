@@ -18,6 +18,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.synthetic import SyntheticImages
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _SUSPICIOUS = 5  # standard errors below the entropy
 class EntropyGap(Callback):
     """Logs `{split}/gap` and `{split}/regret`, each with `_stderr`.
 
-    Does nothing on data without `exact_log_prob`, so it may always be there. The LightningModule
+    Does nothing on data whose distribution is not known, so it may always be there. The LightningModule
     has a `model` with `log_prob`; if its step returns a mapping with a "log_prob" of shape (B,),
     that one is used and nothing is computed twice. If it has a `split`, a test pass logs under that
     name.
@@ -80,24 +81,29 @@ class EntropyGap(Callback):
         """Log the metrics of the pass."""
         self._log(getattr(pl_module, "split", "test"), trainer, pl_module)
 
+    def _truth(self, trainer: Trainer) -> SyntheticImages | None:
+        """The set whose distribution is known; None if the data are of another kind."""
+        image_set = getattr(self.data or trainer.datamodule, "image_set", None)
+        return image_set if isinstance(image_set, SyntheticImages) else None
+
     @torch.no_grad()
     def _add(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Tensor) -> None:
-        data = self.data or trainer.datamodule
-        if not hasattr(data, "exact_log_prob"):
+        truth = self._truth(trainer)
+        if truth is None:
             return
         if isinstance(outputs, Mapping) and "log_prob" in outputs:
             log_prob = outputs["log_prob"]
         else:
             log_prob = module.model.log_prob(batch)
         log_prob = log_prob.detach().cpu().double()
-        gap = -log_prob - data.entropy
-        regret = data.exact_log_prob(batch).cpu().double() - log_prob
+        gap = -log_prob - truth.entropy
+        regret = truth.exact_log_prob(batch).cpu().double() - log_prob
         terms = torch.stack([torch.ones_like(gap), gap, gap**2, regret, regret**2])
         sums = terms.sum(dim=1)
         self._sums = sums if self._sums is None else self._sums + sums
 
     def _log(self, stage: str, trainer: Trainer, module: LightningModule) -> None:
-        if not hasattr(self.data or trainer.datamodule, "exact_log_prob"):
+        if self._truth(trainer) is None:
             return
         # a process that had no image of the pass still takes part in the sum
         sums = self._sums if self._sums is not None else torch.zeros(5, dtype=torch.float64)

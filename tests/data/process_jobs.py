@@ -10,18 +10,20 @@ from pixelrnn.data.converted import digest
 
 def prepare_together(module, barrier, answers, log):
     """Wait for the others, prepare, and tell what was read."""
-    build = module.build
+    build = module.image_set.build
 
     def counted(builder):
         with open(log, "a") as stream:
             stream.write("built\n")
         build(builder)
 
-    module.build = counted
+    module.image_set.build = counted
     barrier.wait()
     module.prepare_data()
     module.setup()
-    answers.put({part: digest(module.part(part)) for part in module.source.parts})
+    answers.put(
+        {part: digest(module.image_set.part(part)) for part in module.image_set.source.parts}
+    )
 
 
 def prepare(module, started):

@@ -39,6 +39,11 @@ def write_idx(path, images):
     path.write_bytes(gzip.compress(header + images.tobytes(), mtime=0))
 
 
+def write_idx_labels(path, labels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(struct.pack(">II", 2049, len(labels)) + bytes(labels), mtime=0))
+
+
 def write_amat(path, images):
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [" ".join(str(pixel) for pixel in image.ravel()) + "\n" for image in images]
@@ -109,21 +114,3 @@ def write_zip(path, members):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-
-
-def python2_batch(images):
-    """What cPickle of Python 2 wrote, protocol 2: {"data": array, "labels": list}."""
-
-    def string(text):
-        return b"U" + bytes([len(text)]) + text.encode()
-
-    flat = images.reshape(len(images), -1)
-    data = flat.tobytes()
-    integers = [b"J" + struct.pack("<i", size) for size in flat.shape]
-    dtype = b"cnumpy\ndtype\n" + string("u1") + b"K\x00K\x01\x87R"
-    dtype += b"(K\x03" + string("|") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00tb"
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + string("b")
-    array += b"\x87R(K\x01" + b"".join(integers) + b"\x86" + dtype + b"\x89"
-    array += b"T" + struct.pack("<i", len(data)) + data + b"tb"
-    labels = b"](" + b"".join(b"K" + bytes([i % 10]) for i in range(len(images))) + b"e"
-    return b"\x80\x02}(" + string("data") + array + string("labels") + labels + b"u."

@@ -9,6 +9,11 @@ from pixelrnn.data.registry import SOURCES
 TRAIN, TEST = 20, 10
 
 
+def labels_of(count):
+    """The labels that `mnist` gives to its images."""
+    return [(3 * index + 1) % 10 for index in range(count)]
+
+
 def mnist(root, binarize="static", **settings):
     module = MNIST(binarize=binarize, root=root, **settings)
     folder = root / "raw"
@@ -25,12 +30,15 @@ def mnist(root, binarize="static", **settings):
             "test": raw.pixels(4, TEST, 1, 28, 28),
         }
         write, suffix = raw.write_idx, "-images-idx3-ubyte.gz"
-        module.val_size = 5
-    paths = {part: folder / f"{part}{suffix}" for part in images}
-    for part, path in paths.items():
+        module.image_set.val_size = 5
+    paths = {part: [folder / f"{part}{suffix}"] for part in images}
+    for part, (path,) in paths.items():
         write(path, images[part])
+        if binarize != "static":
+            paths[part].append(folder / f"{part}-labels-idx1-ubyte.gz")
+            raw.write_idx_labels(paths[part][1], labels_of(len(images[part])))
     counts = {part: len(group) for part, group in images.items()}
-    module.source = raw.spec(module.source, counts, {part: [p] for part, p in paths.items()})
+    module.image_set.source = raw.spec(module.image_set.source, counts, paths)
     return module, images
 
 
@@ -40,7 +48,9 @@ def cifar10(root, **settings):
     path = root / "raw" / "cifar-10-binary.tar.gz"
     raw.write_tar(path, raw.cifar_members(images["train"], images["test"]))
     counts = {part: len(group) for part, group in images.items()}
-    module.source = raw.spec(module.source, counts, {"train": [path], "test": [path]})
+    module.image_set.source = raw.spec(
+        module.image_set.source, counts, {"train": [path], "test": [path]}
+    )
     return module, images
 
 
@@ -59,7 +69,7 @@ def imagenet(root, version="imagenet32_oord", count=TRAIN, **settings):
     else:
         paths = _write_box(folder, images, parts=2 if size == 64 else 1)
     counts = {part: len(group) for part, group in images.items()}
-    module.source = raw.spec(SOURCES[version], counts, paths, members={})
+    module.image_set.source = raw.spec(SOURCES[version], counts, paths, members={})
     return module, images
 
 

@@ -41,13 +41,13 @@ def test_sets_without_files_are_described(name, tmp_path):
 def test_a_published_set_is_prepared_and_described(tiny, tmp_path):
     module, _ = tiny
     text = _run("cifar10", tmp_path)
-    file = module.source.files["train"][0]
+    file = module.image_set.source.files["train"][0]
     for expected in (
         "3 x 32 x 32",
-        module.source.licence,
+        module.image_set.source.licence,
         file.sha256,
         f"{file.bytes:,}",
-        module.store.checksums()["train"],
+        module.image_set.store.checksums()["train"],
         "45",
         str(tmp_path / "cifar10.png"),
     ):
@@ -58,19 +58,19 @@ def test_a_published_set_is_prepared_and_described(tiny, tmp_path):
 def test_a_flipped_bit_is_found_and_repaired(tiny, tmp_path):
     module, images = tiny
     _run("cifar10", tmp_path)
-    path = module.store.folder / "train.npy"
+    path = module.image_set.store.folder / "train.npy"
     damaged = bytearray(path.read_bytes())
     damaged[1000] ^= 8
     path.write_bytes(damaged)
     assert "Converting again" in _run("cifar10", tmp_path)
-    np.testing.assert_array_equal(module.part("train"), images["train"])
+    np.testing.assert_array_equal(module.image_set.part("train"), images["train"])
     assert "Converting again" not in _run("cifar10", tmp_path)
 
 
 def test_damage_that_cannot_be_repaired_is_an_error(tiny, tmp_path):
     module, _ = tiny
     _run("cifar10", tmp_path)
-    (module.store.folder / "train.npy").write_bytes(b"")
+    (module.image_set.store.folder / "train.npy").write_bytes(b"")
     (tmp_path / "raw" / "cifar-10-binary.tar.gz").write_bytes(b"")
     with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz is damaged"):
         _run("cifar10", tmp_path)
@@ -84,7 +84,7 @@ def test_the_list_shows_states(tiny, tmp_path):
     (tmp_path / "elsewhere").rename(tmp_path / "raw" / "cifar-10-binary.tar.gz")
     module.prepare_data()
     assert _state(tmp_path) == "ready"
-    (module.store.folder / "train.npy").write_bytes(b"")
+    (module.image_set.store.folder / "train.npy").write_bytes(b"")
     assert _state(tmp_path) == "incomplete"
 
 

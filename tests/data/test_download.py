@@ -26,14 +26,14 @@ def remote(server, tmp_path):
     for path in (tmp_path / "raw").iterdir():
         server.put(path.name, path.read_bytes())
     shutil.rmtree(tmp_path / "raw")
-    source = module.source
+    source = module.image_set.source
 
     def make(*ways):
         entries = {
             part: tuple(replace(f, urls=tuple(server.url(way, f.name) for way in ways)) for f in fs)
             for part, fs in source.files.items()
         }
-        module.source = replace(source, files=entries)
+        module.image_set.source = replace(source, files=entries)
         return module, images
 
     return make
@@ -45,7 +45,7 @@ def _no_debris(root):
 
 
 def _is_whole(module, images):
-    return all(np.array_equal(module.part(part), images[part]) for part in images)
+    return all(np.array_equal(module.image_set.part(part), images[part]) for part in images)
 
 
 def test_fetch_convert_read(remote, tmp_path):
@@ -60,7 +60,7 @@ def test_nothing_is_fetched_twice(remote, server):
     module.prepare_data()
     module.prepare_data()
     assert len(server.requests) == len(set(server.requests)) == 3
-    shutil.rmtree(module.store.folder)
+    shutil.rmtree(module.image_set.store.folder)
     module.prepare_data()  # from the raw files
     assert len(server.requests) == 3
 
@@ -115,7 +115,7 @@ def test_no_network_matters_not_when_the_files_are_there(remote, server, tmp_pat
     module.prepare_data()
     server.close()
     module.prepare_data()
-    shutil.rmtree(module.store.folder)
+    shutil.rmtree(module.image_set.store.folder)
     module.prepare_data()
     assert _is_whole(module, images)
 
@@ -125,10 +125,10 @@ def test_a_server_that_would_unpack_gzip_is_not_asked_to(server, tmp_path):
     for path in (tmp_path / "raw").iterdir():
         server.put(path.name, path.read_bytes())
     entries = {
-        part: (replace(f[0], urls=(server.url("zipped", f[0].name),)),)
-        for part, f in module.source.files.items()
+        part: tuple(replace(f, urls=(server.url("zipped", f.name),)) for f in files)
+        for part, files in module.image_set.source.files.items()
     }
-    module.source = replace(module.source, files=entries)
+    module.image_set.source = replace(module.image_set.source, files=entries)
     shutil.rmtree(tmp_path / "raw")
     module.prepare_data()
     assert _is_whole(module, images)
@@ -140,7 +140,7 @@ def test_what_a_fetch_left_that_was_killed_with_the_file_in_place_goes(remote, t
     whole = next((tmp_path / "raw").iterdir())
     left = whole.with_name(process_jobs.unfinished(whole.name, process_jobs.dead_pid()))
     left.mkdir()
-    shutil.rmtree(module.store.folder)
+    shutil.rmtree(module.image_set.store.folder)
     module.prepare_data()
     assert not left.exists()
     assert _is_whole(module, images)
@@ -149,7 +149,7 @@ def test_what_a_fetch_left_that_was_killed_with_the_file_in_place_goes(remote, t
 def test_a_damaged_raw_file_is_fetched_again(remote, tmp_path):
     module, images = remote("good")
     module.prepare_data()
-    shutil.rmtree(module.store.folder)
+    shutil.rmtree(module.image_set.store.folder)
     path = tmp_path / "raw" / "val.amat"
     path.write_bytes(path.read_bytes()[:-1])
     module.prepare_data()
@@ -169,7 +169,7 @@ def test_a_damaged_raw_file_stays_when_there_is_no_other(remote, impatient, tmp_
 @pytest.mark.parametrize("version", ["imagenet32_oord", "imagenet64_oord"])
 def test_a_torrent_is_explained(version, tmp_path):
     module, _ = stored_sets.imagenet(tmp_path, version)
-    name = module.source.files["train"][0].name
+    name = module.image_set.source.files["train"][0].name
     path = tmp_path / "raw" / name
     path.unlink()
     with pytest.raises(DataError) as caught:
@@ -292,6 +292,6 @@ def test_a_repacked_zip_is_taken_if_its_members_are_the_known_ones(tmp_path):
         raw.write_zip(path, {"another_folder/" + n.rsplit("/")[-1]: c for n, c in content.items()})
     with pytest.raises(DataError, match="is damaged"):
         module.prepare_data()
-    module.source = replace(module.source, members=members)
+    module.image_set.source = replace(module.image_set.source, members=members)
     module.prepare_data()
     assert _is_whole(module, images)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, load_sample_images
 
-from pixelrnn.data import Digits, Patches
+from pixelrnn.data import Digits, ImageSet, Patches
 from pixelrnn.data.base import SPLITS, PixelDataModule
 from pixelrnn.data.patches import split_of
 from pixelrnn.data.sampler import Batch
@@ -99,19 +99,13 @@ def test_workers_change_nothing():
     ],
 )
 def test_images_that_are_not_what_was_said_are_refused(images, says):
-    class Wrong(PixelDataModule):
+    class Wrong(ImageSet):
+        image_shape, levels, dataset_id = (1, 4, 4), 9, "wrong"
+
         def load(self, split):
             return images
 
-    data = Wrong(
-        image_shape=(1, 4, 4),
-        levels=9,
-        dataset_id="wrong",
-        batch_size=1,
-        eval_batch_size=1,
-        num_workers=0,
-        seed=0,
-    )
+    data = PixelDataModule(Wrong())
     with pytest.raises(DataError, match=says):
         data.setup()
 

@@ -21,19 +21,19 @@ def _names_both(message):
 def test_the_other_count_is_refused(version, tmp_path):
     module, _ = stored_sets.imagenet(tmp_path, version)
     for counts in ({"train": 21, "valid": 10}, {"train": 20, "valid": 9}):
-        files = dict(module.source.files)
-        module.source = raw.spec(SOURCES[version], counts, files, members={})
+        files = dict(module.image_set.source.files)
+        module.image_set.source = raw.spec(SOURCES[version], counts, files, members={})
         with pytest.raises(DataError, match=r"expected \d+") as caught:
             module.prepare_data()
         assert _names_both(str(caught.value))
-        assert not module.store.ready()
+        assert not module.image_set.store.ready()
 
 
 def test_the_other_file_under_this_name_is_refused(tmp_path):
     oord, _ = stored_sets.imagenet(tmp_path / "a", "imagenet32_oord")
     box, _ = stored_sets.imagenet(tmp_path / "b", "imagenet32_box")
-    ours = tmp_path / "a" / "raw" / oord.source.files["train"][0].name
-    other = tmp_path / "b" / "raw" / box.source.files["train"][0].name
+    ours = tmp_path / "a" / "raw" / oord.image_set.source.files["train"][0].name
+    other = tmp_path / "b" / "raw" / box.image_set.source.files["train"][0].name
     ours.write_bytes(other.read_bytes())
     with pytest.raises(DataError, match="is damaged") as caught:
         oord.prepare_data()
@@ -50,8 +50,8 @@ def test_converted_files_of_one_are_not_read_as_the_other(tmp_path):
     oord, _ = stored_sets.imagenet(tmp_path, "imagenet32_oord")
     oord.prepare_data()
     other = DownsampledImageNet(version="imagenet32_box", root=tmp_path)
-    other.store.folder.symlink_to(oord.store.folder)
-    assert not other.store.ready()
+    other.image_set.store.folder.symlink_to(oord.image_set.store.folder)
+    assert not other.image_set.store.ready()
     with pytest.raises(DataError):
         other.setup()
 

@@ -26,14 +26,14 @@ def fresh():
 
 def _on_server(module, server, way):
     """Move the raw files to the server."""
-    for path in (module.root / "raw").iterdir():
+    for path in (module.image_set.root / "raw").iterdir():
         server.put(path.name, path.read_bytes())
     entries = {
         part: tuple(replace(f, urls=(server.url(way, f.name),)) for f in group)
-        for part, group in module.source.files.items()
+        for part, group in module.image_set.source.files.items()
     }
-    module.source = replace(module.source, files=entries)
-    shutil.rmtree(module.root / "raw")
+    module.image_set.source = replace(module.image_set.source, files=entries)
+    shutil.rmtree(module.image_set.root / "raw")
 
 
 def test_eight_processes_at_once_build_once_and_read_the_same(fresh, server, tmp_path):
@@ -56,7 +56,8 @@ def test_eight_processes_at_once_build_once_and_read_the_same(fresh, server, tmp
     assert log.read_text() == "built\n"
     assert len(server.requests) == 1
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    names = ["cifar10/meta.json", "cifar10/test.npy", "cifar10/train.npy"]
+    parts = ("test", "test_labels", "train", "train_labels")
+    names = ["cifar10/meta.json", *(f"cifar10/{part}.npy" for part in parts)]
     assert left == ["cifar10.lock", *names, "raw/cifar-10-binary.tar.gz"]
 
 
@@ -75,12 +76,12 @@ def _kill_at_random(fresh, make, check, root, trials):
         job.kill()
         job.join()
         killed += job.exitcode == -signal.SIGKILL
-        if module.store.ready():  # what counts as whole has to be whole
+        if module.image_set.store.ready():  # what counts as whole has to be whole
             check(module)
         module.prepare_data()
         check(module)
-        assert not list(module.root.rglob("*.tmp"))
-        shutil.rmtree(module.root)
+        assert not list(module.image_set.root.rglob("*.tmp"))
+        shutil.rmtree(module.image_set.root)
     assert killed >= trials // 3
 
 
@@ -101,12 +102,12 @@ def _kill_in_fetch(fresh, server, root, trials):
     def make(root):
         module, _ = stored_sets.cifar10(root)
         shutil.rmtree(root / "raw")
-        module.source = kept.source
+        module.image_set.source = kept.image_set.source
         return module
 
     def check(module):
         for part, expected in images.items():
-            np.testing.assert_array_equal(module.part(part), expected)
+            np.testing.assert_array_equal(module.image_set.part(part), expected)
 
     _kill_at_random(fresh, make, check, root, trials)
 
@@ -118,13 +119,13 @@ def _kill_in_conversion(fresh, root, trials):
         module, _ = stored_sets.imagenet(root, count=1)
         shutil.rmtree(root)
         root.mkdir()
-        (root / "raw").symlink_to(kept.root / "raw")
-        module.source = kept.source
+        (root / "raw").symlink_to(kept.image_set.root / "raw")
+        module.image_set.source = kept.image_set.source
         return module
 
     def check(module):
         for part, expected in images.items():
-            np.testing.assert_array_equal(module.part(part), expected)
+            np.testing.assert_array_equal(module.image_set.part(part), expected)
 
     _kill_at_random(fresh, make, check, root, trials)
 
@@ -167,13 +168,13 @@ def test_a_broken_lock_costs_time_and_not_data(tmp_path, monkeypatch):
     monkeypatch.setattr(converted.FileLock, "acquire", lambda self, **settings: None)
     module, images = stored_sets.imagenet(tmp_path, count=300)
     both = threading.Barrier(2)
-    build, errors = module.build, []
+    build, errors = module.image_set.build, []
 
     def together(builder):
         both.wait(20)
         build(builder)
 
-    module.build = together
+    module.image_set.build = together
 
     def run():
         try:
@@ -188,8 +189,8 @@ def test_a_broken_lock_costs_time_and_not_data(tmp_path, monkeypatch):
         thread.join()
     assert not errors
     for part, expected in images.items():
-        np.testing.assert_array_equal(module.part(part), expected)
-    module.store.verify()
+        np.testing.assert_array_equal(module.image_set.part(part), expected)
+    module.image_set.store.verify()
 
 
 def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch, caplog):
@@ -200,7 +201,7 @@ def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch, capl
     module, images = stored_sets.cifar10(tmp_path)
     module.prepare_data()
     assert "has no locks" in caplog.text
-    np.testing.assert_array_equal(module.part("train"), images["train"])
+    np.testing.assert_array_equal(module.image_set.part("train"), images["train"])
 
 
 def test_who_waits_finds_it_done(tmp_path):
@@ -208,14 +209,14 @@ def test_who_waits_finds_it_done(tmp_path):
     other, _ = stored_sets.cifar10(tmp_path)
     with FileLock(tmp_path / "cifar10.lock"):
         thread = threading.Thread(target=other.prepare_data)
-        other.build = None  # must not be called
+        other.image_set.build = None  # must not be called
         thread.start()
         time.sleep(0.2)
-        builder = converted.Builder(module.store)
-        module.build(builder)
+        builder = converted.Builder(module.image_set.store)
+        module.image_set.build(builder)
         builder.finish()
     thread.join()
-    assert other.store.ready()
+    assert other.image_set.store.ready()
 
 
 def test_a_conversion_that_fails_leaves_the_old_parts(tmp_path, monkeypatch):
@@ -223,12 +224,14 @@ def test_a_conversion_that_fails_leaves_the_old_parts(tmp_path, monkeypatch):
     module.prepare_data()
     monkeypatch.setattr(converted.PartWriter, "check_count", _raise)
     with pytest.raises(DataError, match="no"):
-        module.store.prepare(module.build, again=True)
-    assert not module.store.ready()
+        module.image_set.store.prepare(module.image_set.build, again=True)
+    assert not module.image_set.store.ready()
     monkeypatch.undo()
-    np.testing.assert_array_equal(np.load(module.store.folder / "train.npy"), images["train"])
+    np.testing.assert_array_equal(
+        np.load(module.image_set.store.folder / "train.npy"), images["train"]
+    )
     module.prepare_data()
-    assert module.store.ready()
+    assert module.image_set.store.ready()
 
 
 def _raise(self):

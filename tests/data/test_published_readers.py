@@ -9,7 +9,7 @@ import stored_sets
 from stored_sets import MAKERS
 
 from pixelrnn.data.cifar10 import read_archive
-from pixelrnn.data.converted import Store
+from pixelrnn.data.converted import Part, Store
 from pixelrnn.data.mnist import read_amat, read_idx
 from pixelrnn.data.png_tar import convert as convert_tar
 from pixelrnn.errors import DataError
@@ -23,7 +23,7 @@ def test_images_come_out_as_they_were_put_in(name, tmp_path):
     module.prepare_data()
     module.setup()
     for part, expected in images.items():
-        np.testing.assert_array_equal(module.part(part), expected)
+        np.testing.assert_array_equal(module.image_set.part(part), expected)
     assert module.dataset_id == name
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -54,13 +54,13 @@ def test_setup_before_prepare_names_the_command(name, tmp_path):
 @pytest.mark.parametrize("keep", [0, 1, 0.3, 0.999])
 def test_truncated_raw_files_are_refused(name, keep, tmp_path):
     module, _ = MAKERS[name](tmp_path)
-    for part, files in module.source.files.items():
+    for part, files in module.image_set.source.files.items():
         path = tmp_path / "raw" / files[-1].name
         whole = path.read_bytes()
         path.write_bytes(whole[: keep if keep in (0, 1) else int(keep * len(whole))])
         with pytest.raises(DataError, match=rf"{path.name} is damaged: expected .* bytes, found"):
             module.prepare_data()
-        assert not module.store.ready(), part
+        assert not module.image_set.store.ready(), part
         path.write_bytes(whole)
     module.prepare_data()
 
@@ -68,7 +68,9 @@ def test_truncated_raw_files_are_refused(name, keep, tmp_path):
 @EVERY
 def test_any_flipped_bit_of_a_raw_file_is_seen(name, tmp_path):
     module, _ = MAKERS[name](tmp_path)
-    files = sorted({file.name for group in module.source.files.values() for file in group})
+    files = sorted(
+        {file.name for group in module.image_set.source.files.values() for file in group}
+    )
     random = np.random.default_rng(0)
     for trial in range(200):
         path = tmp_path / "raw" / files[trial % len(files)]
@@ -77,45 +79,45 @@ def test_any_flipped_bit_of_a_raw_file_is_seen(name, tmp_path):
         with pytest.raises(DataError, match="is damaged: expected SHA-256"):
             module.prepare_data()
         path.write_bytes(whole)
-    assert not module.store.ready()
+    assert not module.image_set.store.ready()
 
 
 @EVERY
 def test_any_flipped_bit_of_a_converted_file_is_seen(name, tmp_path):
     module, images = MAKERS[name](tmp_path)
     module.prepare_data()
-    module.in_memory = True
-    path = module.store.folder / "train.npy"
+    module.image_set.in_memory = True
+    path = module.image_set.store.folder / "train.npy"
     whole = path.read_bytes()
     random = np.random.default_rng(0)
     for _ in range(200):
         path.write_bytes(_flip(whole, random))
         # padding of the header may change and mean the same
         with contextlib.suppress(DataError):
-            np.testing.assert_array_equal(module.part("train"), images["train"])
+            np.testing.assert_array_equal(module.image_set.part("train"), images["train"])
     path.write_bytes(_flip(whole, random, first=200))
     with pytest.raises(DataError, match=r"expected SHA-256 .* run `pixelrnn data"):
-        module.store.verify()
+        module.image_set.store.verify()
 
 
 @pytest.mark.parametrize("keep", [0, 10, 60, 127, 128, 5000])
 def test_truncated_converted_files_are_refused_and_made_again(keep, tmp_path):
     module, images = stored_sets.imagenet(tmp_path)
     module.prepare_data()
-    path = module.store.folder / "train.npy"
+    path = module.image_set.store.folder / "train.npy"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"train\.npy is damaged: expected [\d,]+ bytes"):
         module.setup()
     module.prepare_data()
-    np.testing.assert_array_equal(module.part("train"), images["train"])
+    np.testing.assert_array_equal(module.image_set.part("train"), images["train"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"recipe": 1}', "\x00\xff", '{"parts": {}}'])
 def test_a_damaged_record_means_not_prepared(text, tmp_path):
     module, _ = stored_sets.cifar10(tmp_path)
     module.prepare_data()
-    (module.store.folder / "meta.json").write_text(text, encoding="latin1")
-    assert not module.store.ready()
+    (module.image_set.store.folder / "meta.json").write_text(text, encoding="latin1")
+    assert not module.image_set.store.ready()
     with pytest.raises(DataError, match=r"meta\.json: expected the record of a finished"):
         module.setup()
     module.prepare_data()
@@ -148,7 +150,7 @@ def test_wrong_counts_are_refused(count, tmp_path):
         read_idx(tmp_path / "i.gz", count)
     with pytest.raises(DataError, match=r"a\.amat: expected"):
         read_amat(tmp_path / "a.amat", count)
-    store = Store(tmp_path, "t", {"train": (count, 3, 32, 32)})
+    store = Store(tmp_path, "t", {"train": Part((count, 3, 32, 32))})
 
     def build(builder):
         with builder.part("train") as out:

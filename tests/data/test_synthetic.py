@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn.data import BlindSpotMesh, Ising, Mesh
-from pixelrnn.data.mesh import entropy, noise_log_probs
+from pixelrnn.data import Mesh
+from pixelrnn.data.ising import IsingImages
+from pixelrnn.data.mesh import BlindSpotMeshImages, MeshImages, entropy, noise_log_probs
 from pixelrnn.errors import ConfigError
 
 RULES = ["west", "north", "mean", "parity", "far"]
@@ -42,7 +43,7 @@ def test_entropy_of_the_noise(levels, noise, amount, bits):
     assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-12)
     assert entropy(log_probs) / math.log(2) == pytest.approx(bits, abs=1e-9)
     # at the level of the module: bits per dimension, whatever the rule and the size
-    module = Mesh("mean", 5, 6, 3, levels, noise, amount)
+    module = MeshImages("mean", 5, 6, 3, levels, noise, amount)
     assert module.entropy / math.log(2) / 90 == pytest.approx(bits, abs=1e-9)
 
 
@@ -51,7 +52,7 @@ def test_entropy_of_the_noise(levels, noise, amount, bits):
 def test_mesh_against_enumeration(rule, shape):
     height, width, colors, levels = shape
     noise, amount = ("flip", 0.1) if levels == 2 else ("decay", 0.8)
-    module = Mesh(rule, height, width, colors, levels, noise, amount)
+    module = MeshImages(rule, height, width, colors, levels, noise, amount)
     total, enumerated = _enumerated(module)
     assert total == pytest.approx(1, abs=1e-12)
     assert module.entropy == pytest.approx(enumerated, abs=1e-12)
@@ -62,8 +63,8 @@ def test_mesh_against_enumeration(rule, shape):
 @pytest.mark.parametrize("rule", RULES)
 def test_mesh_images_follow_their_rule(rule):
     """Pixel by pixel in plain numbers, as the docstring says it."""
-    module = Mesh(rule, 4, 5, 3, 7, train_size=20)
-    for image in module.images("train"):
+    module = MeshImages(rule, 4, 5, 3, 7, train_size=20)
+    for image in module.load("train"):
         x = image.astype(int)
         residuals = module.residuals(image[None])[0]
         for i, j, k in itertools.product(range(4), range(5), range(3)):
@@ -82,14 +83,14 @@ def test_mesh_images_follow_their_rule(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_mesh_residuals_are_the_noise(rule):
-    module = Mesh(rule, 8, 8, 3, 4, "flip", 0.15, train_size=2000)
-    residuals = module.residuals(module.images("train"))
+    module = MeshImages(rule, 8, 8, 3, 4, "flip", 0.15, train_size=2000)
+    residuals = module.residuals(module.load("train"))
     found = np.bincount(residuals.ravel(), minlength=4) / residuals.size
     np.testing.assert_allclose(found, [0.85, 0.05, 0.05, 0.05], atol=0.003)
 
 
 def test_blind_spot_mesh_against_enumeration():
-    module = BlindSpotMesh(2, 3, 4, 2, "flip", 0.1)
+    module = BlindSpotMeshImages(2, 3, 4, 2, "flip", 0.1)
     total, enumerated = _enumerated(module)
     assert total == pytest.approx(1, abs=1e-12)
     assert module.entropy == pytest.approx(enumerated, abs=1e-12)
@@ -100,7 +101,7 @@ def test_blind_spot_mesh_against_enumeration():
 @pytest.mark.parametrize(("reach", "nats"), [(0, 8.317766166719), (1, 8.317766166719), (2, None)])
 def test_who_does_not_see_the_related_pixel_learns_nothing(reach, nats):
     """The best predictor whose context ends `reach` columns to the right in each row above."""
-    module = BlindSpotMesh(2, 3, 4, 2, "flip", 0.1)
+    module = BlindSpotMeshImages(2, 3, 4, 2, "flip", 0.1)
     images = every_image(1, 3, 4, 2)[:, 0]
     p = np.exp(module.log_prob_of(images[:, None]))
     best = 0.0
@@ -137,14 +138,14 @@ ISING = [
 
 @pytest.mark.parametrize(("height", "width", "coupling", "field", "log_z", "nats"), ISING)
 def test_ising_known_values(height, width, coupling, field, log_z, nats):
-    module = Ising(height, width, coupling, field)
+    module = IsingImages(height, width, coupling, field)
     assert module.log_z == pytest.approx(log_z, abs=1e-9)
     assert module.entropy == pytest.approx(nats, abs=1e-9)
 
 
 @pytest.mark.slow
 def test_ising_16_known_value():
-    module = Ising(16, 16, 0.4)
+    module = IsingImages(16, 16, 0.4)
     assert module.log_z == pytest.approx(221.373266162, abs=1e-8)
     assert module.entropy == pytest.approx(120.123742951, abs=1e-8)
 
@@ -154,7 +155,7 @@ def test_ising_16_known_value():
     [(2, 3, 0.4, 0.0), (3, 4, 0.4407, 0.0), (4, 3, 0.6, -0.1), (1, 5, 0.5, 0.3), (5, 1, 0.5, 0.3)],
 )
 def test_ising_against_the_gibbs_formula(height, width, coupling, field):
-    module = Ising(height, width, coupling, field)
+    module = IsingImages(height, width, coupling, field)
     images = every_image(1, height, width, 2)
     s = 2 * images[:, 0].astype(float) - 1
     bonds = (s[:, 1:] * s[:, :-1]).sum((1, 2)) + (s[:, :, 1:] * s[:, :, :-1]).sum((1, 2))
@@ -167,27 +168,27 @@ def test_ising_against_the_gibbs_formula(height, width, coupling, field):
 
 
 MODULES = [
-    *(Mesh(rule, 4, 4, 3, 5, test_size=4000) for rule in RULES),
-    BlindSpotMesh(test_size=4000),
-    Ising(test_size=4000),
-    Ising(6, 5, 0.3, 0.4, test_size=4000),
+    *(MeshImages(rule, 4, 4, 3, 5, test_size=4000) for rule in RULES),
+    BlindSpotMeshImages(test_size=4000),
+    IsingImages(test_size=4000),
+    IsingImages(6, 5, 0.3, 0.4, test_size=4000),
 ]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.dataset_id)
 def test_drawn_images_have_the_entropy(module):
-    surprise = -module.log_prob_of(module.images("test"))
+    surprise = -module.log_prob_of(module.load("test"))
     error = surprise.std() / math.sqrt(len(surprise))
     assert abs(surprise.mean() - module.entropy) < 4 * error
-    torch_log_prob = module.exact_log_prob(torch.from_numpy(module.images("test")))
+    torch_log_prob = module.exact_log_prob(torch.from_numpy(module.load("test")))
     assert torch_log_prob.dtype == torch.float64
     np.testing.assert_array_equal(torch_log_prob, -surprise)
 
 
 def test_images_are_drawn_in_proportion_to_their_probability():
-    module = Ising(2, 3, 0.4, 0.1, test_size=100_000)
+    module = IsingImages(2, 3, 0.4, 0.1, test_size=100_000)
     weights = 2 ** np.arange(6)[::-1]
-    found = np.bincount(module.images("test").reshape(-1, 6) @ weights, minlength=64)
+    found = np.bincount(module.load("test").reshape(-1, 6) @ weights, minlength=64)
     expected = 100_000 * np.exp(module.log_prob_of(every_image(1, 2, 3, 2)))
     assert (abs(found - expected) < 5 * np.sqrt(expected)).all()
 
@@ -198,17 +199,17 @@ def test_images_depend_on_the_draw_seed_alone():
 
     np.testing.assert_array_equal(images(seed=1), images(seed=2))
     assert not np.array_equal(images(draw_seed=1), images(draw_seed=2))
-    module = Mesh(train_size=50, val_size=50)
-    assert not np.array_equal(module.images("train"), module.images("val"))
+    module = MeshImages(train_size=50, val_size=50)
+    assert not np.array_equal(module.load("train"), module.load("val"))
 
 
 def test_extreme_noise_stays_finite():
-    module = Mesh("mean", 3, 3, 1, 256, "decay", 1e-3, train_size=10)
+    module = MeshImages("mean", 3, 3, 1, 256, "decay", 1e-3, train_size=10)
     assert module.entropy == 0
     assert np.isfinite(module.log_prob_of(every_image(1, 3, 3, 2))).all()
 
 
-@pytest.mark.parametrize("make", [Mesh, BlindSpotMesh])
+@pytest.mark.parametrize("make", [MeshImages, BlindSpotMeshImages])
 def test_a_probability_is_below_one(make):
     with pytest.raises(ConfigError, match=r"data\.amount=1 is a probability"):
         make(noise="flip", amount=1.0)
@@ -216,6 +217,6 @@ def test_a_probability_is_below_one(make):
 
 @pytest.mark.parametrize(("height", "width", "shift"), [(1, 8, 5), (4, 3, 5), (4, 5, 5)])
 def test_blind_spot_mesh_without_related_pixels(height, width, shift):
-    module = BlindSpotMesh(shift, height, width, train_size=10)
+    module = BlindSpotMeshImages(shift, height, width, train_size=10)
     assert module.entropy == module.blind_entropy
-    np.testing.assert_allclose(module.log_prob_of(module.images("train")), -module.entropy)
+    np.testing.assert_allclose(module.log_prob_of(module.load("train")), -module.entropy)

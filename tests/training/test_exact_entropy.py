@@ -24,7 +24,7 @@ class _True(torch.nn.Module):
         self.bonus = bonus
 
     def log_prob(self, images):
-        return self.data.exact_log_prob(images) + self.bonus
+        return self.data.image_set.exact_log_prob(images) + self.bonus
 
 
 class _Returns(PixelModule):
@@ -60,13 +60,13 @@ def test_gap_and_regret(stage, split):
     with torch.no_grad():
         log_prob = model.log_prob(images).double()
     for name, values in (
-        ("gap", -log_prob - data.entropy),
-        ("regret", data.exact_log_prob(images) - log_prob),
+        ("gap", -log_prob - data.image_set.entropy),
+        ("regret", data.image_set.exact_log_prob(images) - log_prob),
     ):
         assert metrics[f"{split}/{name}"] == pytest.approx(values.mean().item(), rel=1e-5)
         error = values.std() / math.sqrt(len(values))
         assert metrics[f"{split}/{name}_stderr"] == pytest.approx(error.item(), rel=1e-4)
-    assert metrics[f"{split}/gap"] == pytest.approx(metrics[f"{split}/nll"] - data.entropy)
+    assert metrics[f"{split}/gap"] == pytest.approx(metrics[f"{split}/nll"] - data.image_set.entropy)
 
 
 def test_the_truth_has_no_regret_and_cheating_is_noticed(caplog):

@@ -67,9 +67,9 @@ def test_never_below_the_entropy_and_close_to_it(name, data, steps, share):
     metrics = _trained(name, data, steps)
     assert metrics["test/gap"] > -3 * metrics["test/gap_stderr"]
     assert metrics["test/regret"] > -3 * metrics["test/regret_stderr"]
-    assert metrics["test/nll"] == pytest.approx(data.entropy + metrics["test/gap"])
-    assert metrics["test/regret"] < share * data.entropy
-    print(f"{name} {data.dataset_id}: gap {metrics['test/gap']:.3f} nats of {data.entropy:.3f}")
+    assert metrics["test/nll"] == pytest.approx(data.image_set.entropy + metrics["test/gap"])
+    assert metrics["test/regret"] < share * data.image_set.entropy
+    print(f"{name} {data.dataset_id}: gap {metrics['test/gap']:.3f} nats of {data.image_set.entropy:.3f}")
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +80,21 @@ def blind():
 @pytest.mark.parametrize("name", ["pixelcnn", "row_lstm"])
 def test_who_cannot_see_the_related_pixel_stays_at_log_k(name, blind):
     metrics = _trained(name, blind, 500)
-    assert blind.blind_entropy == pytest.approx(128 * math.log(2))
-    assert metrics["test/nll"] > blind.blind_entropy - 3 * metrics["test/gap_stderr"]
-    assert metrics["test/nll"] == pytest.approx(blind.blind_entropy, rel=0.005)
+    assert blind.image_set.blind_entropy == pytest.approx(128 * math.log(2))
+    assert metrics["test/nll"] > blind.image_set.blind_entropy - 3 * metrics["test/gap_stderr"]
+    assert metrics["test/nll"] == pytest.approx(blind.image_set.blind_entropy, rel=0.005)
 
 
 @pytest.mark.parametrize("full_context", [False, True])
 def test_the_diagonal_bilstm_sees_it(full_context, blind):
     """All of it, or all but the last pixel of the row above: one related pixel in each row."""
     metrics = _trained("diagonal_bilstm", blind, 800, full_context=full_context)
-    hidden = 0 if full_context else 7 * (math.log(2) - entropy(blind.noise_log_probs))
-    attainable = blind.entropy + hidden
+    hidden = 0 if full_context else 7 * (math.log(2) - entropy(blind.image_set.noise_log_probs))
+    attainable = blind.image_set.entropy + hidden
     # the same images with less noise: log p of each is known
     assert metrics["test/regret"] > hidden - 3 * metrics["test/regret_stderr"]
     assert metrics["test/nll"] > attainable - 3 * metrics["test/nll_stderr"]
-    closed = (blind.blind_entropy - metrics["test/nll"]) / (blind.blind_entropy - attainable)
+    closed = (blind.image_set.blind_entropy - metrics["test/nll"]) / (blind.image_set.blind_entropy - attainable)
     assert closed > 0.9
     print(
         f"full_context={full_context}: nll {metrics['test/nll']:.2f}, attainable {attainable:.2f}"
