@@ -43,7 +43,11 @@ def data(
     root = Path(paths["data"])
     folders = [*([Path(config_dir)] if config_dir else []), compose.conf_dir()]
     if name is not None:
-        console.print(_described(_built(name, folders, overrides, root), root, console))
+        module = _built(name, folders, overrides, root)
+        _prepare(module.image_set, console)
+        module.setup()
+        console.print(_description(module))
+        console.print(f"{_SHOWN} training images: {_picture(module, root)}", soft_wrap=True)
     elif overrides:
         raise ConfigError(f"{', '.join(overrides)}: of which set? Give its name first")
     else:
@@ -121,26 +125,30 @@ def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path
 
 
 def _listing(folders: list[Path], root: Path) -> Any:
-    """All sets, with their state on disc."""
+    """All sets, with their numbers of images and their state on disc."""
     from rich.table import Table
 
+    from pixelrnn.data.image_set import SPLITS
+
     table = Table(title=f"Data sets; files under {root}", title_justify="left")
-    for heading in ("data=", "shape", "levels", "images", "state"):
+    for heading in ("data=", "shape", "levels", *SPLITS, "state"):
         table.add_column(heading, overflow="fold")
     for name in _names(folders):
         try:
             module = _built(name, folders, {}, root)
-            image_set = module.image_set
-            counts = " / ".join(f"{image_set.count(split):,} {split}" for split in module.splits)
             shape = " x ".join(map(str, module.image_shape))
-            table.add_row(name, shape, str(module.levels), counts, image_set.state())
+            counts = [
+                f"{module.image_set.count(split):,}" if split in module.splits else ""
+                for split in SPLITS
+            ]
+            table.add_row(name, shape, str(module.levels), *counts, module.image_set.state())
         except PixelRNNError as error:  # one set that is wrong hides no other
-            table.add_row(name, "", "", "", str(error))
+            table.add_row(name, *[""] * 5, str(error))
     return table
 
 
-def _described(module: Any, root: Path, console: Any) -> Any:
-    """Prepare a set, draw it, and say what it is and what its files hold."""
+def _description(module: Any) -> Any:
+    """What a set is and what its files hold."""
     from rich.table import Table
 
     from pixelrnn.data.converted import digest
@@ -148,8 +156,6 @@ def _described(module: Any, root: Path, console: Any) -> Any:
     from pixelrnn.data.synthetic import SyntheticImages
 
     image_set = module.image_set
-    _prepare(image_set, console)
-    module.setup()
     table = Table(title=module.dataset_id, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
@@ -175,7 +181,6 @@ def _described(module: Any, root: Path, console: Any) -> Any:
             table.add_row(f"SHA-256 of {split} pixels", digest(module.images(split)))
     if isinstance(image_set, SyntheticImages):
         table.add_row("entropy", f"{image_set.entropy:.9g} nats per image")
-    table.add_row(f"{_SHOWN} training images", str(_picture(module, root)))
     return table
 
 

@@ -28,10 +28,10 @@ _SUSPICIOUS = 5  # standard errors below the entropy
 class EntropyGap(Callback):
     """Logs `{split}/gap` and `{split}/regret`, each with `_stderr`.
 
-    Does nothing on data whose distribution is not known, so it may always be there. The LightningModule
-    has a `model` with `log_prob`; if its step returns a mapping with a "log_prob" of shape (B,),
-    that one is used and nothing is computed twice. If it has a `split`, a test pass logs under that
-    name.
+    Does nothing on data whose distribution is not known, so it may always be there. The
+    LightningModule has a `model` with `log_prob`; if its step returns a mapping with a "log_prob"
+    of shape (B,), that one is used and nothing is computed twice. If it has a `split`, a test pass
+    logs under that name.
 
     Args:
         data: whose images are evaluated; None: those of the trainer's data module.

@@ -1,5 +1,6 @@
 """Every data set's configuration builds it, says its defaults, and fits every model."""
 
+import inspect
 from pathlib import Path
 
 import hydra
@@ -8,33 +9,70 @@ import torch
 from omegaconf import OmegaConf
 
 from pixelrnn.arguments import accepted_names
-from pixelrnn.data import catalogue
+from pixelrnn.cli import data as verb
+from pixelrnn.cli import docstrings
 from pixelrnn.models import PixelCNN, RowLSTM
 from pixelrnn.models.diagonal_bilstm import DiagonalBiLSTM
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
+CONF = Path(__file__).parents[2] / "conf"
 STAND_INS = "small_"  # sets above with other sizes, for scale=small
-NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if not path.stem.startswith(STAND_INS))
+ALL = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
+NAMES = [name for name in ALL if not name.startswith(STAND_INS)]
+EVERY = pytest.mark.parametrize("name", NAMES)
 
 
 def _config(name, root="nowhere"):
-    config = OmegaConf.load(CONF / f"{name}.yaml")
-    top = OmegaConf.create({"seed": 3, "paths": {"data": str(root)}, "data": config})
-    return OmegaConf.to_container(top, resolve=True)["data"]
+    return verb.configuration(name, [CONF], {}, root) | {"seed": 3}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
+def test_the_verb_composes_what_hydra_composes(name):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        composed = hydra.compose(f"data/{name}")
+    top = OmegaConf.merge({"seed": 3, "paths": {"data": "nowhere"}}, composed)
+    assert OmegaConf.to_container(top, resolve=True)["data"] == _config(name)
+
+
+@EVERY
 def test_the_file_lists_the_arguments_with_their_defaults(name):
-    import inspect
-
     config = _config(name)
-    target = hydra.utils.get_class(config.pop("_target_"))
-    assert list(config) == accepted_names(target)
+    target = hydra.utils.get_method(config.pop("_target_"))
+    assert sorted(config) == sorted(accepted_names(target))
     defaults = {n: p.default for n, p in inspect.signature(target).parameters.items()}
     chosen = {"seed": 3, "root": "nowhere"}
     if name.startswith("imagenet"):
         chosen["version"] = name
     assert config == defaults | {key: value for key, value in chosen.items() if key in config}
+
+
+@EVERY
+def test_every_set_says_what_its_keys_mean(name):
+    config = _config(name)
+    target = hydra.utils.get_method(config.pop("_target_"))
+    described = docstrings.arguments(target.__doc__)
+    assert sorted(described) == sorted(config)
+    assert all(described.values())
+
+
+@EVERY
+def test_every_set_can_be_kept_on_the_device_and_served_by_workers(name):
+    config = _config(name)
+    target = hydra.utils.get_method(config.pop("_target_"))
+    assert target(**config | {"on_device": True, "num_workers": 0}).on_device
+    assert target(**config | {"num_workers": 3}).num_workers == 3
+
+
+OLD = {  # as runs of earlier versions have stored them
+    "digits": {"binary": False, "batch_size": 32, "eval_batch_size": 256, "num_workers": 0},
+    "patches": {"size": 16, "crops_per_epoch": 4096, "batch_size": 16, "num_workers": 0},
+    "imagenet32_oord": {"version": "imagenet32_oord", "val_size": 0, "in_memory": False},
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_configurations_of_earlier_versions_are_read(name):
+    target = hydra.utils.get_method(_config(name)["_target_"])
+    assert target(**OLD[name], seed=0).dataset_id == name.replace("patches", "patches16")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +84,3 @@ def test_the_set_fits_the_model_before_any_file_is_read(name, model, tmp_path):
     images = torch.randint(data.levels, (2, *network.image_shape), dtype=torch.uint8)
     assert network.log_prob(images).isfinite().all()
     assert not list(tmp_path.iterdir())
-
-
-def test_every_set_is_in_the_catalogue():
-    assert {catalogue.ALIASES.get(name, name) for name in NAMES} <= set(catalogue.CATALOGUE)

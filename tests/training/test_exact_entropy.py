@@ -66,7 +66,9 @@ def test_gap_and_regret(stage, split):
         assert metrics[f"{split}/{name}"] == pytest.approx(values.mean().item(), rel=1e-5)
         error = values.std() / math.sqrt(len(values))
         assert metrics[f"{split}/{name}_stderr"] == pytest.approx(error.item(), rel=1e-4)
-    assert metrics[f"{split}/gap"] == pytest.approx(metrics[f"{split}/nll"] - data.image_set.entropy)
+    assert metrics[f"{split}/gap"] == pytest.approx(
+        metrics[f"{split}/nll"] - data.image_set.entropy
+    )
 
 
 def test_the_truth_has_no_regret_and_cheating_is_noticed(caplog):
