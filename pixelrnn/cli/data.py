@@ -1,6 +1,5 @@
 """`pixelrnn data [NAME]`: lists data sets; fetches, verifies, converts and describes one."""
 
-import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +80,9 @@ def configuration(
         if own not in config:
             raise ConfigError(check.unknown_key(key, list(config)))
         config[own] = value
-    around = {"seed": 0, "paths": {"data": str(root)}, "data": config}
-    return OmegaConf.to_container(OmegaConf.create(around), resolve=True)["data"]
+    around = OmegaConf.create({"seed": 0, "paths": {"data": str(root)}, "data": config})
+    plain: Any = OmegaConf.to_container(around, resolve=True)
+    return plain["data"]
 
 
 def _file(name: str, folders: list[Path]) -> dict[str, Any]:
@@ -115,13 +115,14 @@ def _names(folders: list[Path]) -> list[str]:
 
 def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
     """The data module of a set."""
+    from pixelrnn.data.base import PixelDataModule
+    from pixelrnn.training import parts
+
     config = configuration(name, folders, overrides, root)
     missing = [f"data.{key}=..." for key, value in config.items() if value == "???"]
     if missing:
         raise ConfigError(f"data={name} needs {' '.join(missing)}")
-    check.check_node(config, "data")
-    make = pkgutil.resolve_name(config.pop("_target_"))
-    return make(**config)
+    return parts.build("data", check.converted(config, "data"), PixelDataModule)
 
 
 def _listing(folders: list[Path], root: Path) -> Any:

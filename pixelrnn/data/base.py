@@ -180,7 +180,7 @@ class PixelDataModule(LightningDataModule):
         """
         if self.trainer is None:
             return 0, 0
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
         if progress.is_last_batch:
             return self.trainer.current_epoch + 1, 0
         return self.trainer.current_epoch, progress.current.processed

@@ -18,7 +18,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -231,7 +231,7 @@ class PartWriter:
         title: name of the part, for messages.
     """
 
-    def __init__(self, file: BinaryIO, part: Part, folder: Path, title: str) -> None:
+    def __init__(self, file: IO[bytes], part: Part, folder: Path, title: str) -> None:
         self.file = file
         self.shape, self.dtype = part
         self.folder = folder

@@ -192,7 +192,9 @@ def noise_log_probs(levels: int, noise: Noise, amount: float) -> np.ndarray:
         raise ConfigError(
             f"data.amount={amount:g} is a probability with data.noise=flip: choose one below 1"
         )
-    return np.where(e == 0, np.log1p(-amount), np.log(amount / (levels - 1)))
+    log_probs = np.full(levels, np.log(amount / (levels - 1)))
+    log_probs[0] = np.log1p(-amount)
+    return log_probs
 
 
 def entropy(log_probs: np.ndarray) -> float:

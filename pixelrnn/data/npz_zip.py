@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
@@ -66,11 +66,13 @@ def holds(path: Path, members: Mapping[str, str]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npz")]
-            return bool(names) and all(
-                _md5(archive, name) == members.get(_base(name)) for name in names
-            )
+            for name in names:
+                with archive.open(name) as stream:
+                    if _md5(stream) != members.get(_base(name)):
+                        return False
     except _UNREADABLE:
         return False
+    return bool(names)
 
 
 def _batches(paths: Sequence[Path], part: str) -> list[tuple[Path, str]]:
@@ -136,18 +138,17 @@ def _check_size(archive: zipfile.ZipFile, name: str, limit: int, title: str) -> 
         raise DataError(f"{title}: expected less than {limit:,} bytes in {name}")
 
 
-def _check_md5(batch: IO[bytes], title: str, expected: str | None) -> None:
+def _check_md5(batch: Any, title: str, expected: str | None) -> None:
     if expected is None:
         return
     batch.seek(0)
-    found = hashlib.file_digest(batch, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    found = _md5(batch)
     if found != expected:
         raise DataError(f"{title} is damaged: expected MD5 {expected}, found {found}")
 
 
-def _md5(archive: zipfile.ZipFile, name: str) -> str:
-    with archive.open(name) as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _md5(stream: Any) -> str:
+    return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _base(name: str) -> str:

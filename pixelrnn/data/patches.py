@@ -61,8 +61,8 @@ Patches = served(PatchesImages)
 
 def split_of(row: int, column: int) -> Split:
     """The split of a tile: of ten along each diagonal, one for validation, one for test."""
-    place = (3 * row + column) % 10
-    return {0: "val", 5: "test"}.get(place, "train")
+    splits: dict[int, Split] = {0: "val", 5: "test"}
+    return splits.get((3 * row + column) % 10, "train")
 
 
 def _tiles(split: Split) -> np.ndarray:

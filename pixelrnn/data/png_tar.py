@@ -7,7 +7,7 @@ Memory: the names (about 100 MB for 1.28 million) and a block of images.
 import io
 import tarfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -55,8 +55,9 @@ def index(path: Path, expected: int) -> tuple[list[str], np.ndarray, np.ndarray]
             tarfile.open(path, "r:") as archive,
             progress(expected, f"index {path.name}", "images") as bar,
         ):
+            kept: Any = archive
             while (member := archive.next()) is not None:
-                archive.members.clear()  # tarfile keeps them all: a gigabyte here
+                kept.members.clear()  # tarfile keeps them all: a gigabyte here
                 if member.isdir():
                     continue
                 if not member.isreg() or member.issparse():
