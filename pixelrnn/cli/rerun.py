@@ -5,12 +5,11 @@ from typing import Any
 
 import yaml
 
-from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.errors import ConfigError
 from pixelrnn.runs import naming, record
-from pixelrnn.training import run
+from pixelrnn.training import run, trust
 
 _MAY_CHANGE = ("folder", "threads")
-_TRUSTED = ("pixelrnn.", "torch.optim.", "pytorch_lightning.", "wandb.")
 
 
 def plan(folder: str, argv: list[str]) -> run.Plan:
@@ -28,7 +27,7 @@ def plan(folder: str, argv: list[str]) -> run.Plan:
     """
     changes = _changes(argv)
     config = record.config(Path(folder))
-    _check_targets(config, folder)
+    trust.check(config, trust.RUNS, f"{folder}/config.yaml")
     signature = config.pop("signature", None)
     config = naming.moved(config, changes.pop("folder", None) or folder) | changes
     return run.prepare(config, signature)
@@ -45,16 +44,3 @@ def _changes(argv: list[str]) -> dict[str, Any]:
             )
     read = {"folder": str, "threads": yaml.safe_load}
     return {name: read[name](value) for name, value in words.items()}
-
-
-def _check_targets(node: Any, run: str) -> None:
-    """A stored configuration is data: it may name networks, optimisers and callbacks, no more."""
-    if isinstance(node, list):
-        for item in node:
-            _check_targets(item, run)
-    if isinstance(node, dict):
-        target = node.get("_target_")
-        if target is not None and not str(target).startswith(_TRUSTED):
-            raise RunError(f"{run}/config.yaml: will not call {target}")
-        for item in node.values():
-            _check_targets(item, run)

@@ -13,8 +13,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from pixelrnn.description import Described
 
-class Likelihood(ABC):
+
+class Likelihood(Described, ABC):
     """A distribution over pixels whose colours have the levels 0 .. levels - 1.
 
     Attributes:

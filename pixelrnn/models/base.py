@@ -15,12 +15,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from pixelrnn.description import Described
 from pixelrnn.generation.chunks import BATCH_SIZE, chunks
 from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Generators, Source, SourceOf, completions, draws
 
 
-class ImageDistribution(nn.Module, ABC):
+class ImageDistribution(Described, nn.Module, ABC):
     """Base of all models: how images are scored, and generated one sub-pixel at a time.
 
     A subclass writes `_log_prob`, `_conditionals` and `_generate`; `causal.CausalModel` does so for

@@ -1,48 +1,42 @@
 """Models and data sets of stored runs.
 
 A stored configuration is data, not code: only what it names as a model, a likelihood or a data set
-is built; nothing else that it names is called.
+is built; nothing else that it names is called (`trust`).
 """
 
-import pkgutil
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
-from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.runs import nodes, record
-from pixelrnn.training import checkpoint
+from pixelrnn.training import checkpoint, trust
 
-Built = TypeVar("Built", ImageDistribution, PixelDataModule)
+Built = TypeVar("Built")
+
+_PREFIX = "model."
+"""In front of the names of a model's weights in a checkpoint of `PixelModule`."""
 
 
 def load_model(path: str | Path) -> ImageDistribution:
     """The model of a run folder (its best checkpoint) or of a checkpoint file, in eval mode.
 
     Args:
-        path: `runs/...`, or a `.ckpt` file.
+        path: `runs/...`, or a `.ckpt` file, also one that a plain Lightning Trainer saved.
 
     Raises:
         RunError: nothing is there, or it is half written, damaged, or of other code.
     """
     path = Path(path)
-    if path.is_dir():
-        found = checkpoint.sound_checkpoint(path, ("best", "last"))
-        if found is None:
-            raise RunError(f"{path}: no checkpoint (not a run folder, or half written)")
-        path = found
-    elif not path.exists():
+    if not path.exists():
         record.config(path)  # says that there is no such run, and which there are
-    content = checkpoint.read(path)
+    content = _best(path) if path.is_dir() else checkpoint.read(path)
     model = build(content.get("model"), ImageDistribution, path)
-    prefix = "model."
     weights = {
-        name.removeprefix(prefix): value
+        name.removeprefix(_PREFIX): value
         for name, value in content["state_dict"].items()
-        if name.startswith(prefix)
+        if name.startswith(_PREFIX)
     }
     try:
         model.load_state_dict(weights)
@@ -56,52 +50,53 @@ def load_data(run: str | Path) -> PixelDataModule:
     """The data set that a run was trained on, prepared and loaded.
 
     Raises:
-        RunError: no such run, or its configuration is damaged.
+        RunError: no such run, or its configuration is damaged, or the data have changed since.
         DataError: its files are missing or damaged.
     """
     run = Path(run)
-    data = build(record.config(run).get("data"), PixelDataModule, run / "config.yaml")
+    config = record.config(run)
+    data = build(config.get("data"), PixelDataModule, run / "config.yaml")
     data.prepare_data()
     data.setup()
     return data
 
 
-def build(config: Any, base: type[Built], origin: Path) -> Built:
-    """Instantiate the description of a model or data set.
+def build(config: Any, kind: type[Built], origin: Path) -> Built:
+    """Build what the description of a model or data set says.
 
     Args:
         config: plain dict with `_target_`.
-        base: what it must be.
+        kind: what it must be.
         origin: for the error text.
 
     Raises:
-        RunError: `config` describes nothing of that kind.
+        RunError: `config` describes nothing of that kind, or names what will not be called.
     """
     if not isinstance(config, dict) or "_target_" not in config:
-        raise RunError(f"{origin}: does not describe a {base.__name__}")
-    _check_targets(config, (base, Likelihood, Kernel), origin)
+        raise RunError(f"{origin}: does not describe a {kind.__name__}")
+    trust.check(config, trust.PARTS, origin)
     try:
         built = nodes.build(config)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise RunError(f"{origin}: {config['_target_']} cannot be built: {reason}") from error
-    if not isinstance(built, base):
-        raise RunError(f"{origin}: {config['_target_']} is no {base.__name__}")
+    if not isinstance(built, kind):
+        raise RunError(f"{origin}: {config['_target_']} is no {kind.__name__}")
     return built
 
 
-def _check_targets(config: dict[str, Any], bases: tuple[type, ...], origin: Path) -> None:
-    for key, value in config.items():
-        if key == "_target_" and not _makes(value, bases):
-            raise RunError(f"{origin}: will not call {value}: not a model, likelihood or data set")
-        if isinstance(value, dict):
-            _check_targets(value, bases, origin)
+def _best(run: Path) -> dict[str, Any]:
+    """Content of best.ckpt of a run folder; never of another checkpoint in its place.
 
-
-def _makes(target: str, bases: tuple[type, ...]) -> bool:
+    Raises:
+        RunError: it is missing or damaged; the text says what may be named instead.
+    """
+    folder = run / "checkpoints"
+    if not folder.is_dir():
+        raise RunError(f"{run}: no checkpoint (not a run folder, or half written)")
     try:
-        found = pkgutil.resolve_name(target)
-    except Exception:  # whatever an import can raise
-        return False
-    made = found if isinstance(found, type) else getattr(found, "__annotations__", {}).get("return")
-    return isinstance(made, type) and issubclass(made, bases)
+        return checkpoint.read(folder / "best.ckpt")
+    except RunError as error:
+        last = folder / "last.ckpt"
+        other = f"; {last} holds the newest weights, not the best: name that file to use them"
+        raise RunError(f"{error}{other if last.is_file() else ''}") from error

@@ -32,8 +32,6 @@ class PixelModule(LightningModule):
         model: what to train.
         optimizer: makes an optimiser from parameters.
         scheduler: makes a schedule from the optimiser and the number of steps; None: constant.
-        model_config: plain description of the model, kept in checkpoints so that they can be
-            loaded alone (`checkpoint.load_model`).
     """
 
     def __init__(
@@ -41,13 +39,11 @@ class PixelModule(LightningModule):
         model: ImageDistribution,
         optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
-        model_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.model_config = model_config
         self.evaluation = NegativeLogLikelihood()
         self.split = "test"
         self.seconds_before = 0.0
@@ -100,7 +96,7 @@ class PixelModule(LightningModule):
         """Keep the model's description; refuse to save weights that are not finite."""
         for name, weight in self.model.named_parameters():
             self._check_finite(f"weight {name}", weight.detach().sum())
-        checkpoint["model"] = self.model_config
+        checkpoint["model"] = self.model.description()
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

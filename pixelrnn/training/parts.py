@@ -84,7 +84,7 @@ def module(config: dict[str, Any]) -> PixelModule:
         optimizer(model.parameters())
     with _naming("scheduler"):
         scheduler = nodes.build(config["scheduler"])
-    return PixelModule(model, optimizer, scheduler, model_config=config["model"])
+    return PixelModule(model, optimizer, scheduler)
 
 
 def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]) -> pl.Trainer:

@@ -179,6 +179,8 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
         print(f"pixelrnn: resuming from step {step} of {resume_from}", file=sys.stderr)
     record.start(run, config)
     seconds = _fit(module, plan.data, trainer, resume_from)
+    if not (run / "checkpoints" / "best.ckpt").is_file():  # it ended before its first validation
+        trainer.save_checkpoint(run / "checkpoints" / "best.ckpt")
     best = load.load_model(run)
     metrics = evaluate_splits(best, plan.data, plan.unevaluated, config)
     _final_samples(best, run, config["seed"])

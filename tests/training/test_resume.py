@@ -33,9 +33,7 @@ class KillAt(pl.Callback):
 def fit(folder, *, kill_at=None, resume=None, every=None, workers=0, ema=True, accumulate=1):
     torch.manual_seed(0)
     model = PixelCNN((1, 8, 8), 17, hidden=4, layers=1, head_width=4)
-    module = PixelModule(
-        model, lambda p: torch.optim.AdamW(p, lr=0.01), cosine(2), {"_target_": "model"}
-    )
+    module = PixelModule(model, lambda p: torch.optim.AdamW(p, lr=0.01), cosine(2))
     data = Digits(batch_size=256, num_workers=workers, seed=5)
     save = ModelCheckpoint(
         folder / "checkpoints",
