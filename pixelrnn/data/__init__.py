@@ -1,9 +1,9 @@
 """Data sets: image sets, and the data module that serves any of them. They know no model."""
 
 from pixelrnn.data.base import PixelDataModule as PixelDataModule
-from pixelrnn.data.base import served as served
 from pixelrnn.data.cifar10 import CIFAR10 as CIFAR10
 from pixelrnn.data.digits import Digits as Digits
+from pixelrnn.data.factory import served as served
 from pixelrnn.data.image_set import ImageSet as ImageSet
 from pixelrnn.data.imagenet import DownsampledImageNet as DownsampledImageNet
 from pixelrnn.data.ising import Ising as Ising

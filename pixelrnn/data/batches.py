@@ -27,7 +27,7 @@ class Images(Dataset[Tensor]):
         self.images = images
 
     def __len__(self) -> int:
-        """N."""
+        """The number of images."""
         return len(self.images)
 
     def __getitem__(self, batch: Batch) -> Tensor:
@@ -64,7 +64,7 @@ def _rows(images: np.memmap) -> tuple[int, int]:
 
 
 class DeviceImages(Dataset[Tensor]):
-    """Images that lie on a device whole: batches are gathered there, nothing is transferred.
+    """All images in the memory of a device: batches are gathered there, nothing is transferred.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -75,7 +75,7 @@ class DeviceImages(Dataset[Tensor]):
         self.images = torch.from_numpy(np.array(images)).to(device)
 
     def __len__(self) -> int:
-        """N."""
+        """The number of images."""
         return len(self.images)
 
     def __getitem__(self, batch: Batch) -> Tensor:
@@ -89,8 +89,8 @@ class RandomDraws(Dataset[Tensor]):
     A pixel of level g is 1 with probability g / 255, exactly.
 
     Args:
-        images: uint8 (N, C, H, W), 256 levels.
-        seed: of the draws.
+        images: grey levels, uint8 (N, C, H, W).
+        seed: seed of the draws.
     """
 
     def __init__(self, images: np.ndarray, seed: int) -> None:
@@ -98,7 +98,7 @@ class RandomDraws(Dataset[Tensor]):
         self.seed = seed
 
     def __len__(self) -> int:
-        """N."""
+        """The number of images."""
         return len(self.images)
 
     def __getitem__(self, batch: Batch) -> Tensor:
@@ -117,13 +117,13 @@ def draw(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 class RandomCrops(Dataset[Tensor]):
-    """Crops at random places of larger images, keyed by (seed, epoch, index).
+    """Crops at random positions of larger images, keyed by (seed, epoch, index).
 
     Args:
-        tiles: uint8 (M, C, S, S), the images to crop from.
+        tiles: the images to crop from, uint8 (M, C, S, S).
         size: side of a crop, at most S.
-        crops: number of crops that make an epoch, N; crop i comes from tile i mod M.
-        seed: of the places.
+        crops: number of crops that make an epoch; crop i comes from tile i mod M.
+        seed: seed of the positions.
     """
 
     def __init__(self, tiles: np.ndarray, size: int, crops: int, seed: int) -> None:
@@ -133,15 +133,15 @@ class RandomCrops(Dataset[Tensor]):
         self.seed = seed
 
     def __len__(self) -> int:
-        """Crops in an epoch."""
+        """The number of crops in an epoch."""
         return self.crops
 
     def __getitem__(self, batch: Batch) -> Tensor:
         """uint8 (b, C, size, size)."""
-        places = self.tiles.shape[-1] - self.size + 1
+        positions = self.tiles.shape[-1] - self.size + 1
         # the constant keeps this stream apart from that of the order of the data
         random = np.random.default_rng([self.seed, batch.epoch, 1])
-        corners = random.integers(places, size=(self.crops, 2))[batch.indices]
+        corners = random.integers(positions, size=(self.crops, 2))[batch.indices]
         crops = [
             self.tiles[index % len(self.tiles), :, top : top + self.size, left : left + self.size]
             for index, (top, left) in zip(batch.indices, corners, strict=True)

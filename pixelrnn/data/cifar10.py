@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pixelrnn.data.base import served
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
+from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import SPLITS
 from pixelrnn.data.published import PublishedImages
 from pixelrnn.data.registry import SOURCES
@@ -65,12 +65,12 @@ class CIFAR10Images(PublishedImages):
         try:
             return raw_file(self.source, self.source.files["train"][0], self.root)
         except DataError as error:
-            places = (self.root / "raw" / _PYTHON_VERSION, self.root / _PYTHON_VERSION)
-            found = next((place for place in places if place.exists()), None)
-            if found is None:
+            folders = (self.root / "raw" / _PYTHON_VERSION, self.root / _PYTHON_VERSION)
+            other = next((folder for folder in folders if folder.exists()), None)
+            if other is None:
                 raise
             raise DataError(
-                f"{error}\n{found} is the Python version, which is not read: the binary archive "
+                f"{error}\n{other} is the Python version, which is not read: the binary archive "
                 "is needed"
             ) from error
 

@@ -167,17 +167,16 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / f"{self.name}.lock")
         try:
-            if not _try_lock(lock):
-                log.info("%s: another process prepares it; waiting", self.name)
-                lock.acquire()
+            lock.acquire(timeout=0)
+        except TimeoutError:
+            log.info("%s: another process prepares it; waiting", self.name)
+            lock.acquire()
         except NotImplementedError:
             log.warning("%s: this file system has no locks; going on without", self.root)
-            yield
-            return
         try:
             yield
         finally:
-            lock.release()
+            lock.release()  # does nothing where there is no lock
 
     def _damaged(self, path: Path, expected: str, found: object) -> DataError:
         return DataError(
@@ -281,11 +280,3 @@ def digest(array: np.ndarray) -> str:
     for start in range(0, flat.size, _BLOCK):
         sha256.update(np.ascontiguousarray(flat[start : start + _BLOCK]).data)
     return sha256.hexdigest()
-
-
-def _try_lock(lock: FileLock) -> bool:
-    try:
-        lock.acquire(timeout=0)
-    except TimeoutError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from sklearn.datasets import load_digits
 
 from pixelrnn.arguments import Split
-from pixelrnn.data.base import served
+from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import ImageSet
 
 _SPLITS: dict[Split, slice] = {

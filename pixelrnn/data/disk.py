@@ -1,4 +1,4 @@
-"""The disc: leftovers swept away, room made sure of, refusals explained."""
+"""What may go wrong on a disc: leftovers are removed, space is checked, errors are explained."""
 
 import contextlib
 import errno
@@ -17,11 +17,11 @@ _FOREIGN_AGE = 24 * 3600  # seconds until another machine's unfinished file coun
 
 
 def sweep(folder: Path, name: str = "*") -> None:
-    """Remove unfinished files and folders whose process is gone.
+    """Remove unfinished files and folders that a process left which is gone.
 
     Args:
         folder: where to look.
-        name: of the finished file; all by default.
+        name: name of the finished file; all by default.
     """
     for path in folder.glob(f".{name}.*.tmp"):
         match = _UNFINISHED.fullmatch(path.name)

@@ -1,5 +1,6 @@
 """Raw files: found on disc or fetched, and never handed on before length and SHA-256 agree."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -32,8 +33,8 @@ def raw_file(
     there by hand is left alone.
 
     Args:
-        source: the set it belongs to.
-        file: which one.
+        source: the set that the file belongs to.
+        file: its entry in the table.
         root: folder of all data.
         vouch: may accept a file of another length or checksum by what it holds.
 
@@ -49,7 +50,8 @@ def raw_file(
         if fault is None:
             return path
         if not file.urls:
-            raise DataError(f"{path} {fault}. {_by_hand(source, path)}")
+            by_hand = source.by_hand.format(name=path.name, path=path)
+            raise DataError(f"{path} {fault}. {by_hand}")
         path.parent.mkdir(parents=True, exist_ok=True)
         require_space(path.parent, file.bytes)
         return _fetch(file, path, fault)
@@ -81,6 +83,7 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
     """Try the mirrors in order; the file gets its name when it is whole and on the disc."""
     pooch.get_logger().setLevel("WARNING")
     folder = unfinished_name(path)
+    download = functools.partial(_download, file)
     failures: dict[str, str] = {}
     final: set[str] = set()
     try:
@@ -90,7 +93,7 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
                 continue
             try:
                 fetched = pooch.retrieve(
-                    url, f"sha256:{file.sha256}", file.name, folder, downloader=_Downloader(file)
+                    url, f"sha256:{file.sha256}", file.name, folder, downloader=download
                 )
             except _WrongContentError as error:
                 failures[url] = str(error)
@@ -102,9 +105,12 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
                 # the errors of requests have no number; those of the disc have one
                 if error.errno is not None and not isinstance(error, ConnectionError):
                     raise
-                failures[url] = _first_line(error)
+                failures[url] = (str(error).splitlines() or [type(error).__name__])[0][:200]
             else:
-                _install(Path(fetched), path)
+                with open(fetched, "rb") as stream:
+                    os.fsync(stream.fileno())
+                os.replace(fetched, path)
+                sync_folder(path.parent)
                 return path
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -115,37 +121,23 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
     )
 
 
-def _install(fetched: Path, path: Path) -> None:
-    with open(fetched, "rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(fetched, path)
-    sync_folder(path.parent)
-
-
 class _WrongContentError(Exception):
     """A server sends something else; asking again will not help."""
 
 
-class _Downloader:
-    """What pooch calls: HTTP with a timeout, a bar, and a look at what comes."""
-
-    def __init__(self, file: RawFile) -> None:
-        self.file = file
-
-    def __call__(self, url: str, output_file: str, pooch_: Any) -> None:
-        with progress(self.file.bytes, f"fetch {self.file.name}") as bar:
-            download = pooch.HTTPDownloader(
-                progressbar=False,
-                chunk_size=1 << 16,
-                timeout=TIMEOUT,
-                # a server that unpacks .gz on the way would spoil the checksum
-                headers={"Accept-Encoding": "identity"},
-            )
-            with open(output_file, "wb") as stream:
-                guard = _Guard(stream, self.file, bar)
-                download(url, guard, pooch_)
-        if guard.received != self.file.bytes:
-            raise ConnectionError(f"sent {guard.received:,} of {self.file.bytes:,} bytes")
+def _download(file: RawFile, url: str, output_file: str, pooch_: Any) -> None:
+    """What pooch calls: HTTP with a timeout, progress, and a look at what comes."""
+    fetch = pooch.HTTPDownloader(
+        chunk_size=1 << 16,
+        timeout=TIMEOUT,
+        # a server that unpacks .gz on the way would spoil the checksum
+        headers={"Accept-Encoding": "identity"},
+    )
+    with progress(file.bytes, f"fetch {file.name}") as bar, open(output_file, "wb") as stream:
+        guard = _Guard(stream, file, bar)
+        fetch(url, guard, pooch_)
+    if guard.received != file.bytes:
+        raise ConnectionError(f"sent {guard.received:,} of {file.bytes:,} bytes")
 
 
 class _Guard:
@@ -153,7 +145,7 @@ class _Guard:
 
     def __init__(self, stream: BinaryIO, file: RawFile, bar: tqdm) -> None:
         self.stream = stream
-        self.file = file
+        self.size = file.bytes
         self.bar = bar
         self.received = 0
 
@@ -161,18 +153,10 @@ class _Guard:
         if self.received == 0 and chunk.lstrip()[:5].lower() in (b"<html", b"<!doc"):
             raise _WrongContentError("sent a web page (a login or an error?), not the file")
         self.received += len(chunk)
-        if self.received > self.file.bytes:
-            raise _WrongContentError(f"sends more than the expected {self.file.bytes:,} bytes")
+        if self.received > self.size:
+            raise _WrongContentError(f"sends more than the expected {self.size:,} bytes")
         self.stream.write(chunk)
         self.bar.update(len(chunk))
 
     def flush(self) -> None:
         """Once per chunk is too often; closing flushes."""
-
-
-def _by_hand(source: Source, path: Path) -> str:
-    return source.by_hand.format(name=path.name, path=path)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -14,9 +14,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pixelrnn.data import npz_zip, png_tar
-from pixelrnn.data.base import served
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
+from pixelrnn.data.factory import served
 from pixelrnn.data.published import PublishedImages
 from pixelrnn.data.registry import SOURCES, RawFile
 from pixelrnn.errors import DataError

@@ -21,7 +21,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pixelrnn.arguments import Positive
-from pixelrnn.data.base import served
+from pixelrnn.data.factory import served
 from pixelrnn.data.synthetic import SyntheticImages
 
 Width = Annotated[int, Field(ge=1, le=16)]

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pixelrnn.arguments import Levels, Positive
-from pixelrnn.data.base import served
+from pixelrnn.data.factory import served
 from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.errors import ConfigError
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Split
-from pixelrnn.data.base import served
 from pixelrnn.data.batches import RandomDraws, draw
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
+from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import SPLITS
 from pixelrnn.data.published import PublishedImages
 from pixelrnn.data.registry import SOURCES

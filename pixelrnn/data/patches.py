@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Positive, Split
-from pixelrnn.data.base import served
 from pixelrnn.data.batches import RandomCrops
+from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import ImageSet
 
 _TILE = 64
@@ -26,7 +26,7 @@ _TILE = 64
 class PatchesImages(ImageSet):
     """(3, size, size), 256 levels.
 
-    Training sees crops at random places of 96 tiles. Validation and test are the non-overlapping
+    Training sees crops at random positions in 96 tiles. Validation and test are the non-overlapping
     crops of 12 tiles each; the training split is evaluated on the same kind of crops of its tiles.
 
     Args:

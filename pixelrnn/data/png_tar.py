@@ -49,7 +49,7 @@ def index(path: Path, expected: int) -> tuple[list[str], np.ndarray, np.ndarray]
         DataError: see `convert`.
     """
     names: list[str] = []
-    places: list[tuple[int, int]] = []
+    positions: list[tuple[int, int]] = []
     try:
         with (
             tarfile.open(path, "r:") as archive,
@@ -64,13 +64,13 @@ def index(path: Path, expected: int) -> tuple[list[str], np.ndarray, np.ndarray]
                     raise DataError(f"{path}: {member.name} is no plain file; fetch the tar anew")
                 if member.name.endswith(".png"):
                     names.append(member.name)
-                    places.append((member.offset_data, member.size))
+                    positions.append((member.offset_data, member.size))
                     bar.update()
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{path}: expected an uncompressed tar ({error})") from error
     if len(set(names)) != len(names):
         raise DataError(f"{path}: two members have the same name; fetch the tar anew")
-    offsets, sizes = np.array(places, np.int64).reshape(-1, 2).T
+    offsets, sizes = np.array(positions, np.int64).reshape(-1, 2).T
     return names, offsets, sizes
 
 

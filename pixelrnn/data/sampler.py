@@ -2,6 +2,13 @@
 
 Nothing is remembered: a run that is killed and resumed, with any number of workers, sees the same
 batches as one that was never interrupted.
+
+Several processes share each batch: of a batch with the indices i_0 ... i_(b-1), the process of rank
+r of w takes i_r, i_(r+w), i_(r+2w), ... All processes make the same number of steps, and together
+they see what one process would. Shares differ by at most one image where b does not divide by w; a
+batch with fewer images than there are processes, such as the last of an epoch, leaves some shares
+empty. A mean over a batch is therefore the mean over the processes weighted by the sizes of their
+shares, and not the plain one.
 """
 
 from collections.abc import Iterator
@@ -24,8 +31,8 @@ class BatchOrder(Sampler[Batch]):
     Args:
         size: number of images.
         batch_size: images in a batch, over all processes; the last batch may be smaller.
-        seed: of the shuffle; None keeps file order.
-        rank: this process takes every `world`-th image of each batch, starting here.
+        seed: seed of the shuffle; None keeps file order.
+        rank: number of this process, from 0.
         world: number of processes.
         skip: batches of the first pass that were done before an interruption.
     """

@@ -1,7 +1,9 @@
 """How images leave: in keyed order, the same with any number of workers, never by pickling maps."""
 
 import pickle
+import shutil
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -160,8 +162,10 @@ def test_digits_carry_their_variant():
     assert Digits(binary=True).dataset_id == "digits_binary"
 
 
-def test_training_runs_without_validation_images(tmp_path):
-    data, _ = stored_sets.cifar10(tmp_path, val_size=0)
+@pytest.mark.parametrize("val_size", [0, 5])
+def test_training_runs_with_a_plain_trainer(val_size, tmp_path):
+    """Nothing but the module and the data: all else is Lightning's default."""
+    data, _ = stored_sets.cifar10(tmp_path, val_size=val_size)
     module = PixelModule(
         PixelCNN(data.image_shape, data.levels, hidden=3, layers=1, head_width=4),
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e-3),
@@ -172,10 +176,49 @@ def test_training_runs_without_validation_images(tmp_path):
         max_epochs=1,
         limit_val_batches=1.0 if "val" in data.splits else 0,
         enable_model_summary=False,
-        use_distributed_sampler=False,
+        log_every_n_steps=1,
         **quiet,
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         trainer.fit(module, data)
     assert trainer.global_step == len(data.train_dataloader())
+
+
+def _processes(world, own_sampler):
+    connector = SimpleNamespace(use_distributed_sampler=own_sampler)
+    return SimpleNamespace(world_size=world, global_rank=1, _accelerator_connector=connector)
+
+
+def test_a_trainer_that_would_deal_the_images_itself_is_refused(tmp_path):
+    data = Digits()
+    order = data._share
+    data.trainer = _processes(2, own_sampler=True)
+    with pytest.raises(ConfigError, match=r"trainer\.use_distributed_sampler=true.*set trainer"):
+        data.eval_dataloader("val")
+    data.trainer = _processes(2, own_sampler=False)
+    assert order() == (1, 2)
+    halves = [len(batch) for batch in data.eval_dataloader("val")]
+    assert sum(halves) == 225 // 2
+    data.trainer = _processes(1, own_sampler=True)
+    assert order() == (0, 1)
+
+
+@pytest.mark.parametrize("name", sorted(stored_sets.MAKERS))
+def test_missing_data_leave_nothing_but_the_folder_of_data(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "root"
+    module, _ = stored_sets.MAKERS[name](root)
+    shutil.rmtree(root)
+    source = module.image_set.source
+    if not source.by_hand:
+        files = {
+            part: tuple(replace(file, urls=("http://127.0.0.1:9/x",)) for file in group)
+            for part, group in source.files.items()
+        }
+        module.image_set.source = replace(source, files=files)
+    with pytest.raises(DataError, match=r"(?s)is missing.*(fetch|network)") as caught:
+        module.prepare_data()
+    assert str(root / "raw") in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+    assert not [path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"]
