@@ -58,9 +58,18 @@ def captured(loops: Loops, record: Record) -> Loops:
         loops: the loops to record.
         record: makes the recording, such as `record_on_cuda`.
     """
-    play = _Recordings(record).play
+    recorded = _RecordedLoops(loops, record)
+    return Loops(recorded.forward, recorded.backward)
+
+
+class _RecordedLoops:
+    """Both loops, played back from recordings where there are any."""
+
+    def __init__(self, loops: Loops, record: Record) -> None:
+        self.loops, self.play = loops, _Recordings(record).play
 
     def forward(
+        self,
         gates: Tensor,
         weight: Tensor,
         initial_hidden: Tensor,
@@ -70,17 +79,21 @@ def captured(loops: Loops, record: Record) -> Loops:
         keep: bool,
         buffer: Tensor | None,  # is not used: a graph has memory of its own
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Do a `ForwardLoop`."""
+
         def run(
             gates: Tensor, weight: Tensor, initial_hidden: Tensor, initial_cell: Tensor
         ) -> Outputs:
             initial = initial_hidden, initial_cell
-            return loops.forward(gates, weight, *initial, pad_before, active, keep, None)
+            return self.loops.forward(gates, weight, *initial, pad_before, active, keep, None)
 
         inputs = (gates, weight, initial_hidden, initial_cell)
-        hidden, activations, states = play(run, inputs, ("forward", pad_before, active, keep))
+        key = ("forward", pad_before, active, keep)
+        hidden, activations, states = self.play(run, inputs, key)
         return hidden, activations, states
 
     def backward(
+        self,
         grad_output: Tensor,
         weight: Tensor,
         activations: Tensor,
@@ -90,6 +103,8 @@ def captured(loops: Loops, record: Record) -> Loops:
         pad_before: int,
         active: ActivePositions,
     ) -> Tensor:
+        """Do a `BackwardLoop`."""
+
         def run(
             grad_output: Tensor,
             weight: Tensor,
@@ -99,17 +114,15 @@ def captured(loops: Loops, record: Record) -> Loops:
         ) -> Outputs:
             gates = torch.empty_like(activations)
             inputs = grad_output, weight, activations, gates, grad_input, states
-            grad_cell = loops.backward(*inputs, pad_before, active)
+            grad_cell = self.loops.backward(*inputs, pad_before, active)
             return (gates, grad_cell) if grad_input is None else (gates, grad_cell, grad_input)
 
         inputs = (grad_output, weight, activations, grad_input, states)
-        gates, grad_cell, *separate = play(run, inputs, ("backward", pad_before, active))
+        gates, grad_cell, *separate = self.play(run, inputs, ("backward", pad_before, active))
         grad_gates.copy_(gates)
         if grad_input is not None:
             _flat(grad_input).copy_(_flat(*separate))
         return grad_cell
-
-    return Loops(forward, backward)
 
 
 class _Recordings:

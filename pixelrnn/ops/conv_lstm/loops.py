@@ -53,13 +53,7 @@ def forward(
     for t, (inputs, line) in enumerate(zip(parts, active.lines, strict=True)):
         start, size = line.start, line.size
         products = kept[t] if kept else activations.narrow(1, 0, size)  # (D, n, B, 4F)
-        flat = products.view(directions, size * batch, width)
-        for tap, matrix in enumerate(taps):
-            read = rows[t].narrow(1, (start + tap) * batch, size * batch)
-            if tap == 0 and buffer is None:
-                torch.bmm(read, matrix, out=flat)
-            else:
-                flat.baddbmm_(read, matrix)
+        _forward_product(rows[t], taps, products, start, overwrite=buffer is None)
         cell.forward(
             inputs.narrow(1, start, size),
             products,
@@ -72,6 +66,24 @@ def forward(
         if line.above:
             states[:, line.state + size : line.state + size + line.above] = initial
     return hidden, activations, states
+
+
+def _forward_product(
+    rows: Tensor,  # (D, (L + K - 1) * B, F), h of the line before and its borders
+    taps: Sequence[Tensor],  # K x (D, F, 4F)
+    products: Tensor,  # (D, n, B, 4F)
+    start: int,
+    overwrite: bool,
+) -> None:
+    """Write what the active positions from `start` on read of the line before, or add it."""
+    directions, size, batch, width = products.shape
+    flat = products.view(directions, size * batch, width)
+    for tap, matrix in enumerate(taps):
+        read = rows.narrow(1, (start + tap) * batch, size * batch)
+        if tap == 0 and overwrite:
+            torch.bmm(read, matrix, out=flat)
+        else:
+            flat.baddbmm_(read, matrix)
 
 
 def backward(

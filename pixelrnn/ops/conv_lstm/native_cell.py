@@ -2,6 +2,8 @@
 
 The C++ is a copy of `reference.equation_3` and of its derivative, `cell.equation_3_backward`;
 `tests/ops/conv_lstm/test_cell.py` holds them equal.
+
+Axes: `D` directions, `n` active positions of the line, `B` batch, `F` features.
 """
 
 import ctypes
