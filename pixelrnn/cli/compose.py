@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pixelrnn.cli import threads
 from pixelrnn.errors import ConfigError, PixelRNNError
+from pixelrnn.results import hydra_groups
 from pixelrnn.runs import check, naming
 
 FLAGS = ("-m", "--multirun")
@@ -56,6 +57,7 @@ def run(config_name: str, task: Callable[[DictConfig], None], argv: list[str]) -
         ConfigError: Hydra could not compose.
     """
     refused: list[PixelRNNError] = []
+    hydra_groups.register(argv)
 
     @functools.wraps(task)
     def alone(config: DictConfig) -> None:

@@ -32,6 +32,7 @@ HELP = {"-h", "--help"}
 ROOTS = {
     "paths.runs": ("PIXELRNN_RUNS", "runs", "folder of all runs"),
     "paths.data": ("PIXELRNN_DATA", "data", "folder of all data sets"),
+    "paths.tables": ("PIXELRNN_TABLES", "", "folder of your own tables"),
 }
 """Key -> environment variable, default, meaning."""
 

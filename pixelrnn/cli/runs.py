@@ -12,7 +12,7 @@ from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import collect
 from pixelrnn.results.collect import Run, State
-from pixelrnn.results.tables import Scale
+from pixelrnn.results.descriptions import Scale
 from pixelrnn.runs import check
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))

@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 
 from pixelrnn import atomic
 from pixelrnn.cli import plain_arguments
-from pixelrnn.results import collect, tables
+from pixelrnn.errors import ConfigError
+from pixelrnn.results import collect, grid, rows, tables
+from pixelrnn.results.descriptions import Scale
+from pixelrnn.results.formats.cells import HEADER, cells, left_out
+from pixelrnn.results.formats.csv_lines import csv_lines
+from pixelrnn.results.formats.latex import latex
+from pixelrnn.results.formats.markdown import markdown
+
+_SPARE = {"minutes": 5, "steps": 4, "weights": 3, "seeds": 2, "difference": 1}
+"""Columns that a narrow terminal does without; the highest number goes first."""
 
 
 def main(argv: list[str]) -> None:
@@ -18,72 +25,89 @@ def main(argv: list[str]) -> None:
 
 def table(
     *,
-    name: str,
-    scale: tables.Scale = "paper",
+    name: list[str],
+    scale: Scale = "paper",
     out: str | None = None,
     plots: bool = True,
     paths: dict[str, str],
-) -> tables.Table:
-    """Fill a table from the runs there are, print it, write it as Markdown, CSV, LaTeX and PNG.
+) -> list[tables.Table]:
+    """Fill tables from the runs there are, print them, write Markdown, CSV, LaTeX and PNG.
 
     Args:
-        name: table2 to table6, or another of experiments/tables.
-        scale: paper, or small.
-        out: folder of the files; None: tables, among the runs.
+        name: table2 to table6, another of experiments/tables, or a file of your own,
+            my/table.yaml; several are done in turn.
+        scale: the paper's data and sizes, or the small ones.
+        out: folder of the files; null: `tables`, among the runs.
         plots: whether to draw.
-        paths: roots of runs and data.
+        paths: roots of runs, data and own tables.
 
     Raises:
-        ConfigError: no such table.
+        ConfigError: there is no such table, or its file is damaged.
     """
-    folder = Path(out) if out else Path(paths["runs"]) / "tables"
     runs = collect.scan(Path(paths["runs"]))
-    filled = tables.fill(name, scale, runs)
-    stem = name if scale == "paper" else f"{name}-{scale}"
-    written = []
-    for ending, text in (
-        ("md", tables.markdown(filled)),
-        ("csv", tables.as_csv(filled)),
-        ("tex", tables.latex(filled)),
-    ):
-        with atomic.replacing(folder / f"{stem}.{ending}") as file:
-            file.write(text)
-        written.append(f"{stem}.{ending}")
-    if plots:
-        written += _draw(filled, folder, stem)
+    filled = [_filled(one, scale, runs, paths) for one in name]
+    folder = Path(out) if out else Path(paths["runs"]) / "tables"
     console = Console()
-    console.print(_grid(filled))
-    for note in filled.notes:
-        console.print(f"  {note}", highlight=False, markup=False)
+    for one in filled:
+        written = _write(one, folder) + (_draw(one, folder) if plots else [])
+        _show(console, one)
+        console.print(f"{folder}: {', '.join(written)}", highlight=False, soft_wrap=True)
+    return filled
+
+
+def _filled(
+    name: str, scale: Scale, runs: list[collect.Run], paths: dict[str, str]
+) -> tables.Table:
+    """A table by its name, or by its file."""
+    path = Path(name)
+    by_file = path.suffix == ".yaml"
+    if by_file and not path.is_file():
+        raise ConfigError(f"{name}: no such file")
+    own = path.parent if by_file else rows.own_folder([f"paths.tables={paths.get('tables') or ''}"])
+    return tables.fill(rows.load(own), path.stem if by_file else name, scale, runs)
+
+
+def _stem(filled: tables.Table) -> str:
+    return filled.name if filled.scale == "paper" else f"{filled.name}-{filled.scale}"
+
+
+def _write(filled: tables.Table, folder: Path) -> list[str]:
+    """The files that are text; returns their names."""
+    written = []
+    for ending, form in (("md", markdown), ("csv", csv_lines), ("tex", latex)):
+        written.append(f"{_stem(filled)}.{ending}")
+        with atomic.replacing(folder / written[-1]) as file:
+            file.write(form(filled))
+    return written
+
+
+def _draw(filled: tables.Table, folder: Path) -> list[str]:
+    """The pictures; returns their names."""
+    from pixelrnn.results import plots  # matplotlib takes longer than all the rest
+
+    names = [f"{_stem(filled)}.png", f"{_stem(filled)}-curves.png"]
+    plots.table_plot(filled, folder / names[0])
+    drawn = plots.curves(filled, folder / names[1])
+    return names if drawn else names[:1]
+
+
+def _show(console: Console, filled: tables.Table) -> None:
+    console.print(filled.caption(), style="italic", highlight=False, markup=False)
+    shown = HEADER[:-1]
+    columns = [
+        grid.Column(
+            heading, number=heading != "row", wraps=heading == "row", spare=_SPARE.get(heading, 0)
+        )
+        for heading in shown
+    ]
+    texts = [cells(filled, line)[: len(shown)] for line in filled.lines]
+    styles = [None if line.runs else "yellow" if line.command else "dim" for line in filled.lines]
+    grid.show(console, columns, texts, styles)
+    others = [f"{line.name}: {left_out(line)}" for line in filled.lines if line.others]
+    for note in (*others, *filled.notes):
+        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
     missing = [line.command for line in filled.lines if line.command and not line.runs]
     if missing:
         console.print("To get what was not run (seed=1, seed=2, ... for more seeds):")
     for command in missing:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
-    console.print(f"{folder}: {', '.join(written)}", highlight=False, soft_wrap=True)
-    return filled
-
-
-def _draw(filled: tables.Table, out: Path, stem: str) -> list[str]:
-    from pixelrnn.results import plots  # matplotlib takes longer than all the rest
-
-    plots.table_plot(filled, out / f"{stem}.png")
-    drawn = plots.curves(filled, out / f"{stem}-curves.png")
-    return [f"{stem}.png", f"{stem}-curves.png"] if drawn else [f"{stem}.png"]
-
-
-def _grid(filled: tables.Table) -> Grid:
-    grid = Grid(title=filled.caption(), title_justify="left", box=box.SIMPLE_HEAD)
-    shown = tables.HEADER[:-1]
-    for heading in shown:
-        name = heading == "row"
-        grid.add_column(
-            heading,
-            justify="left" if name else "right",
-            no_wrap=not name,
-            min_width=18 if name else None,
-        )
-    for line in filled.lines:
-        style = "dim" if line.command is None else None if line.runs else "yellow"
-        grid.add_row(*tables.cells(filled, line)[: len(shown)], style=style)
-    return grid

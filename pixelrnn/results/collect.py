@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from pixelrnn.results import membership
+from pixelrnn.results.expected import flat
 from pixelrnn.runs import record
 from pixelrnn.runs.signature import effective
 
@@ -92,21 +93,6 @@ def look(folder: Path) -> Run | None:
     return Run(folder, state, config, changed=newest, message=message)
 
 
-def value(config: dict[str, Any], key: str) -> Any:
-    """The value of a dotted key; None where there is none."""
-    node: Any = config
-    for part in key.split("."):
-        if not isinstance(node, dict):
-            return None
-        node = node.get(part)
-    return node
-
-
-def matches(config: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether all wanted dotted keys have the wanted values."""
-    return bool(config) and all(value(config, key) == wish for key, wish in wanted.items())
-
-
 def setting(config: dict[str, Any]) -> str:
     """Equal for runs that differ in nothing but their seed."""
     kept = _without_draw(effective(config))
@@ -116,20 +102,12 @@ def setting(config: dict[str, Any]) -> str:
 def varied(runs: list[Run]) -> list[str]:
     """Dotted keys in which the settings of runs differ, seeds and folders apart."""
     settings = [
-        _flat({k: v for k, v in _without_draw(effective(run.config)).items() if k != "callbacks"})
+        flat({k: v for k, v in _without_draw(effective(run.config)).items() if k != "callbacks"})
         for run in runs
         if run.config
     ]
     keys = dict.fromkeys(key for setting in settings for key in setting)
     return [key for key in keys if len({repr(s.get(key)) for s in settings}) > 1]
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, item in config.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(item, f"{name}.") if isinstance(item, dict) else {name: item}
-    return flat
 
 
 def _without_draw(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

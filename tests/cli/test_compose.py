@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from pixelrnn import arguments
 from pixelrnn.cli import compose
 from pixelrnn.cli.main import VERBS, main
+from pixelrnn.results import hydra_groups
 from pixelrnn.training import run
 from pixelrnn.training.settings import Settings
 
@@ -20,6 +21,7 @@ FILES = sorted(CONF.rglob("*.yaml"))
 
 def composed(config_name, *overrides) -> DictConfig:
     overrides = [*overrides, *(["label=x"] if config_name == "train" else [])]
+    hydra_groups.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return hydra.compose(config_name, overrides)
 

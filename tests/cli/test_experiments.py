@@ -1,7 +1,5 @@
 """Every experiment and sweep of the paper's tables: composes, has the paper's size, trains."""
 
-import itertools
-
 import hydra
 import pytest
 import torch
@@ -11,18 +9,23 @@ from pixelrnn.cli import compose
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.ops import masks
-from pixelrnn.results import collect, tables
+from pixelrnn.results import collect, rows, tables
 from pixelrnn.runs import nodes
 from pixelrnn.training import parts, run
 from tests.cli.commands import needed
-from tests.cli.test_compose import CONF, choices, composed
+from tests.cli.test_compose import CONF, composed
 
-PAPERS = [name for name in choices("experiment") if name.startswith(tuple(choices("sizes")))]
-OURS = [name for name in choices("experiment") if name.startswith("equal_")]
-EXPERIMENTS = [(name, scale) for name in PAPERS for scale in ("paper", "small")]
-EXPERIMENTS += [(name, "small") for name in OURS]
-TABLES = choices("sweep")
-DEFAULT_MASKS = "model.color_conditioning=true model.first_kernel_size=7"
+CATALOGUE = rows.load()
+SCALES = {
+    row: {
+        scale
+        for table in CATALOGUE.tables.values()
+        for scale in table.scales
+        if row in map(rows.identity, table.rows)
+    }
+    for row in CATALOGUE.settings
+}
+EXPERIMENTS = [(row, scale) for row, scales in SCALES.items() for scale in sorted(scales)]
 PARAMETERS = {
     "cifar10_diagonal_bilstm": 8_844_032,
     "cifar10_row_lstm": 9_621_248,
@@ -52,15 +55,6 @@ def without_weights(monkeypatch):
     return lambda: torch.device("meta")
 
 
-def test_there_is_an_experiment_for_every_row():
-    commands = {
-        row["overrides"].split()[0]
-        for name in tables.names()
-        for row in tables.describe(name)["rows"]
-    }
-    assert commands == {f"experiment={name}" for name in PAPERS + OURS}
-
-
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_full_size_has_the_papers_parameter_count(name, without_weights):
     config = resolved(f"experiment={name}", "model.skip=false")
@@ -74,20 +68,16 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale):
     """And no others."""
     words = [f"experiment={name}"] + (["scale=small"] if scale == "small" else [])
     config = resolved(*words)
-    for table in tables.names():
-        if scale not in tables.describe(table)["scales"]:
-            continue
-        record = {"steps": 1, "seed": 0, "metrics": {}}
-        found = collect.Run(CONF, "finished", config, record)
-        filled = {line.command for line in tables.fill(table, scale, [found]).lines if line.runs}
-        mine = {f"pixelrnn train {' '.join(words)}"}
-        if name == "cifar10_row_lstm_layers3":  # a grid that holds its defaults
-            mine.add(" ".join(["pixelrnn train", words[0], DEFAULT_MASKS, *words[1:]]))
-        listed = {line.command for line in tables.fill(table, scale, []).lines}
-        assert filled == listed & mine
+    command = f"pixelrnn train {' '.join(words)}"
+    for name_of_table, table in CATALOGUE.tables.items():
+        if scale in table.scales:
+            found = collect.Run(CONF, "finished", config, {"steps": 1, "seed": 0, "metrics": {}})
+            filled = tables.fill(CATALOGUE, name_of_table, scale, [found]).lines
+            listed = {line.command for line in filled}
+            assert {line.command for line in filled if line.runs} == listed & {command}
 
 
-@pytest.mark.parametrize("name", PAPERS + OURS)
+@pytest.mark.parametrize("name", SCALES)
 def test_every_experiment_takes_a_step_on_stand_in_data(name):
     words = ["data.batch_size=2", "model.hidden=3", "model.layers=1", "model.head_width=4"]
     if not name.startswith("mnist"):
@@ -107,29 +97,23 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
     assert losses[1] < losses[0]
 
 
-def grid(text):
-    return text.replace(" ", "").split(",")
-
-
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", CATALOGUE.tables)
 def test_a_sweep_is_the_rows_of_its_table(table):
-    spec = tables.describe(table)
-    for scale in spec["scales"]:
+    spec = CATALOGUE.tables[table]
+    for scale in spec.scales:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             words = [f"sweep={table}", f"scale={scale}"]
             config = hydra.compose("train", words, return_hydra_config=True)
         assert config.sweep_name == table
-        params = config.hydra.sweeper.params
-        jobs_ = itertools.product(*([f"{k}={v}" for v in grid(params[k])] for k in params))
-        assert sorted(map(" ".join, jobs_)) == sorted(row["overrides"] for row in spec["rows"])
+        (swept,) = config.hydra.sweeper.params.items()
+        assert swept == ("experiment", ", ".join(map(rows.identity, spec.rows)))
 
 
 def test_equal_parameters_are_equal():
     """Within 2 %."""
-    rows = tables.describe("equal_parameters")["rows"]
     sizes = []
-    for row in rows:
-        config = resolved(row["overrides"], "scale=small")
+    for row in CATALOGUE.tables["equal_parameters"].rows:
+        config = resolved(f"experiment={rows.identity(row)}", "scale=small")
         model = nodes.build(config["model"])
         sizes.append(sum(p.numel() for p in model.parameters()))
     assert len(sizes) == 3

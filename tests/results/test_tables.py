@@ -12,9 +12,14 @@ import pytest
 
 from pixelrnn.cli.main import main
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import collect, plots, tables
+from pixelrnn.results import collect, plots, rows, tables
+from pixelrnn.results.formats.cells import HEADER, cells, left_out
+from pixelrnn.results.formats.csv_lines import csv_lines
+from pixelrnn.results.formats.latex import latex
+from pixelrnn.results.formats.markdown import markdown
 from tests.results.runs import write
 
+CATALOGUE = rows.load()
 PUBLISHED = {
     "table2": [3.22, 3.09, 3.07, 3.06],
     "table3": [3.30, 3.20, 3.17, 3.09, 3.08, 3.06],
@@ -32,19 +37,15 @@ def line(table, command_end):
 
 
 def test_the_papers_numbers():
-    ours = {name for name in tables.names() if tables.describe(name)["source"].startswith("Our")}
-    assert sorted(PUBLISHED) == sorted(set(tables.names()) - ours)
+    described = CATALOGUE.tables
+    ours = {name for name, spec in described.items() if spec.source.startswith("Our")}
+    assert sorted(PUBLISHED) == sorted(set(described) - ours)
     for name in ours:
-        assert not any("published" in row for row in tables.describe(name)["rows"])
+        assert not any(row.published for row in described[name].rows)
     for name, values in PUBLISHED.items():
-        spec = tables.describe(name)
-        assert [row["published"] for row in spec["rows"]] == values
-        assert spec["split"] == SPLITS.get(name, "val")
-    assert [row["published_train"] for row in tables.describe("table5")["rows"]] == [
-        3.08,
-        3.00,
-        2.93,
-    ]
+        assert [row.published for row in described[name].rows] == values
+        assert described[name].split == SPLITS.get(name, "val")
+    assert [row.published_train for row in described["table5"].rows] == [3.08, 3.00, 2.93]
 
 
 def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
@@ -53,53 +54,71 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     write(tmp_path, "b-short", 9.0, seed=7, steps=10, trainer={"max_epochs": 1})
     write(tmp_path, "c-other", 8.0, model__hidden=16)
     write(tmp_path, "d-half", 0, seed=4, state="unfinished")
-    table = tables.fill("table2", "paper", collect.scan(tmp_path))
+    table = tables.fill(CATALOGUE, "table2", "paper", collect.scan(tmp_path))
     whole = line(table, "cifar10_row_lstm")
     assert len(whole.runs) == 3
     assert (whole.others, whole.unfinished) == (1, 1)
-    name, paper, ours, difference, seeds, steps, weights, minutes, command = tables.cells(
-        table, whole
-    )
+    name, paper, ours, difference, seeds, steps, weights, minutes, command = cells(table, whole)
     assert (name, paper) == ("residual, skip", "3.06")
     assert ours == "3.100 ± 0.100"
     assert difference == "+0.040"
     assert (seeds, steps) == ("3", "100")
     assert (weights, minutes) == ("1,234", "1.0")
-    assert "1 of another budget or setting" in command
+    assert command == "pixelrnn train experiment=cifar10_row_lstm"
+    assert left_out(whole) == "also 1 of another budget or setting"
     missing = line(table, "cifar10_row_lstm_plain")
-    assert tables.cells(table, missing)[2] == "not run"
+    assert cells(table, missing)[2] == "not run"
 
 
 def test_scales_do_not_mix(tmp_path):
+    """What was computed counts, not the word by which it was asked for."""
     small = {"data": {"_target_": "pixelrnn.data.Patches", "size": 16, "seed": 0}}
-    write(tmp_path, "s-1", 5.0, scale_name="small", model__hidden=16, **small)
-    write(tmp_path, "s-2", 5.5, model__hidden=16, **small)
+    sizes = {"model__hidden": 16, "model__head_width": 64}
+    write(tmp_path, "s-1", 5.0, scale_name="small", **sizes, **small)
+    write(tmp_path, "s-2", 5.5, seed=1, **sizes, **small)
+    write(tmp_path, "s-3", 6.0, seed=2, scale_name="small", model__hidden=16, **small)
     runs = collect.scan(tmp_path)
-    assert not any(x.runs for x in tables.fill("table2", "paper", runs).lines)
-    table = tables.fill("table2", "small", runs)
+    assert not any(x.runs for x in tables.fill(CATALOGUE, "table2", "paper", runs).lines)
+    table = tables.fill(CATALOGUE, "table2", "small", runs)
     found = line(table, "cifar10_row_lstm scale=small")
-    assert table.values(found) == [5.0]
-    assert tables.cells(table, found)[3] == "-"
+    assert table.values(found) == [5.0, 5.5]
+    assert cells(table, found)[3] == "-"
     assert "scale=small" in table.caption()
+
+
+def test_a_run_with_another_setting_of_the_model_or_the_data_fills_nothing(tmp_path):
+    changes = (
+        {"model__color_conditioning": False},
+        {"model__first_kernel_size": 3},
+        {"data__val_size": 10},
+        {"model__likelihood": {"_target_": "pixelrnn.likelihood.Other"}},
+    )
+    for number, change in enumerate(changes):
+        write(tmp_path, f"x-{number}", 3.0, seed=number, **change)
+    runs = collect.scan(tmp_path)
+    assert len(runs) == len(changes)
+    for name in ("table2", "table3", "table5"):
+        filled = tables.fill(CATALOGUE, name, "paper", runs)
+        assert not any(x.runs or x.others for x in filled.lines)
 
 
 def test_markdown_csv_and_latex(tmp_path):
     write(tmp_path, "a-0", 3.0, seed=0)
     write(tmp_path, "a-1", 3.1, seed=1)
-    table = tables.fill("table5", "paper", collect.scan(tmp_path))
-    text = tables.markdown(table)
+    table = tables.fill(CATALOGUE, "table5", "paper", collect.scan(tmp_path))
+    text = markdown(table)
     widths = {row.count("|") for row in text.splitlines() if row.startswith("|")}
-    assert widths == {len(tables.HEADER) + 1}
+    assert widths == {len(HEADER) + 1}
     assert "| Row LSTM | 3.07 (3.00) | 3.060 ± 0.071 (2.950) | -0.010 | 2 |" in text
     assert "`pixelrnn train experiment=cifar10_pixelcnn`" in text
-    rows = list(csv.DictReader(io.StringIO(tables.as_csv(table))))
+    rows = list(csv.DictReader(io.StringIO(csv_lines(table))))
     ours = [row for row in rows if row["row"] == "Row LSTM"]
     assert [float(row["ours"]) for row in ours] == pytest.approx([3.01, 3.11])
     assert [row["commit"] for row in ours] == ["abc", "abc"]
-    latex = tables.latex(table)
-    assert r"$3.07" not in latex
-    assert latex.count(r"\\") == len(table.lines) + 1
-    assert re.search(r"3\.060 \$\\pm\$ 0\.071", latex)
+    text = latex(table)
+    assert r"$3.07" not in text
+    assert text.count(r"\\") == len(table.lines) + 1
+    assert re.search(r"3\.060 \$\\pm\$ 0\.071", text)
 
 
 def test_pictures(tmp_path):
@@ -107,7 +126,7 @@ def test_pictures(tmp_path):
     write(tmp_path, "a-1", 3.1, seed=1)
     assert plots.learning_curve(folder, "val/bits_per_dim") == [(19, 4.0), (99, 3.0)]
     for scale in ("paper", "small"):
-        table = tables.fill("table2", scale, collect.scan(tmp_path))
+        table = tables.fill(CATALOGUE, "table2", scale, collect.scan(tmp_path))
         plots.table_plot(table, tmp_path / "t.png")
         assert (tmp_path / "t.png").read_bytes()[1:4] == b"PNG"
         assert plots.curves(table, tmp_path / f"{scale}.png") == (scale == "paper")
@@ -116,20 +135,20 @@ def test_pictures(tmp_path):
 def test_a_comparison_of_our_own(tmp_path):
     """No published values: nothing to differ from, and nothing to draw them on."""
     write(tmp_path, "a-0", 3.0, model__layers=3)
-    table = tables.fill("masks", "paper", collect.scan(tmp_path))
+    table = tables.fill(CATALOGUE, "masks", "paper", collect.scan(tmp_path))
     found = [line for line in table.lines if line.runs]
     assert [line.name for line in found] == ["colours in order, first kernel 7"]
-    assert tables.cells(table, found[0])[1:4] == ("", "3.000", "-")
-    assert "| colours in order, first kernel 7 |  | 3.000 | - |" in tables.markdown(table)
+    assert cells(table, found[0])[1:4] == ("", "3.000", "-")
+    assert "| colours in order, first kernel 7 |  | 3.000 | - |" in markdown(table)
     plots.table_plot(table, tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes()[1:4] == b"PNG"
     with pytest.raises(ConfigError, match="equal_time: only at scale=small"):
-        tables.fill("equal_time", "paper", [])
+        tables.fill(CATALOGUE, "equal_time", "paper", [])
 
 
 def test_no_such_table():
     with pytest.raises(ConfigError, match="tabel2: no such table; did you mean table2"):
-        tables.fill("tabel2", "paper", [])
+        tables.fill(CATALOGUE, "tabel2", "paper", [])
 
 
 def test_the_verb_writes_all_files(tmp_path, capsys):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from pixelrnn.cli import compose
 from pixelrnn.errors import ConfigError
+from pixelrnn.results import hydra_groups
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def of(config_name: str, argv: list[str]) -> Plan:
     flags = [word for word in words if word.startswith("-")]
     if flags:
         raise ConfigError(f"{flags[0]}: not in a multirun; only overrides")
+    hydra_groups.register(argv)
     folder = str(compose.conf_dir())
     with (
         compose.clear_errors(config_name, words),

@@ -1,0 +1,184 @@
+"""Which runs fill a row: those whose model and data are the row's, whatever their budget.
+
+The row's model and data are put together here from the files of conf, without Hydra, so that a
+table of thousands of runs is filled within a second. Tests hold this equal to what Hydra composes.
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pixelrnn.errors import ConfigError
+from pixelrnn.results import shipped
+from pixelrnn.results.descriptions import Benchmark, Scale, Settings
+from pixelrnn.runs.signature import effective
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_COMPARED = ("model", "data")
+_FREE = ("data.batch_size", "data.seed")
+_FROM_DATA = ("image_shape", "levels")
+"""Keys that are null in conf and filled from the data when a run starts."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The settings that a run must have to fill a row.
+
+    Attributes:
+        values: dotted key -> value.
+        stated: keys that the row, its table or its benchmark sets. Any other key may be missing
+            from a run's configuration: the run is then older than the key, and had its default.
+    """
+
+    values: dict[str, Any]
+    stated: frozenset[str]
+
+    def matches(self, config: dict[str, Any]) -> bool:
+        """Whether a run's configuration has these settings."""
+        found = flat(config)
+        return bool(config) and all(
+            found[key] == value if key in found else key not in self.stated
+            for key, value in self.values.items()
+        )
+
+
+def expected(
+    settings: Settings,
+    benchmark: Benchmark | None,
+    scale: Scale,
+    fixed: Sequence[str] = (),
+    own_conf: Path | None = None,
+) -> Expected:
+    """The settings that a run of a row must have.
+
+    Args:
+        settings: all that the row and its table set.
+        benchmark: the row's benchmark.
+        scale: the paper's data and sizes, or the small ones.
+        fixed: further dotted keys that must agree.
+        own_conf: a user's folder of groups, which may hold the row's model and data.
+
+    Raises:
+        ConfigError: the file of a choice is not there, or cannot be read.
+    """
+    paper = benchmark.paper if benchmark else {}
+    small = (benchmark.small or {}) if benchmark and scale == "small" else {}
+    conf = _Conf((shipped.conf(), own_conf) if own_conf else (shipped.conf(),))
+    choices = conf.defaults() | _choices(paper) | _choices(settings) | _choices(small)
+    stand_in, sizes = {}, {}
+    for key, value in small.items():
+        (stand_in if key.startswith("data.") else sizes)[key] = value
+    groups = dict.fromkeys((*_COMPARED, *(key.partition(".")[0] for key in fixed)))
+    stated = {
+        key: value
+        for key, value in (stand_in | paper | sizes | settings).items()
+        if "." in key and key.partition(".")[0] in groups
+    }
+    values: dict[str, Any] = {}
+    for group in groups:
+        values |= conf.group(group, choices)
+    kept = {key: item for key, item in (values | stated).items() if _counts(key, item, fixed)}
+    targets = {f"{group}._target_" for group in _COMPARED}
+    return Expected(kept, frozenset(stated.keys() | targets))
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as dotted keys."""
+    found: dict[str, Any] = {}
+    for key, item in config.items():
+        name = f"{prefix}{key}"
+        found |= flat(item, f"{name}.") if isinstance(item, dict) else {name: item}
+    return found
+
+
+def _counts(key: str, value: Any, fixed: Sequence[str]) -> bool:
+    """Whether a key says which model and data a run has."""
+    group, _, name = key.partition(".")
+    if key in fixed:
+        return True
+    if group not in _COMPARED or key in _FREE or not _has_effect(key):
+        return False
+    if isinstance(value, str) and "${" in value:  # a seed, a path
+        return False
+    return not (value is None and name.rpartition(".")[2] in _FROM_DATA)
+
+
+def _has_effect(key: str) -> bool:
+    node: dict[str, Any] = {}
+    inner = node
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = inner.setdefault(parent, {})
+    inner[last] = True
+    return bool(flat(effective(node)))
+
+
+def _choices(settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if "." not in key}
+
+
+@dataclass(frozen=True)
+class _Conf:
+    """The files of Hydra's groups, in folders of which the first that has a file counts."""
+
+    folders: tuple[Path, ...]
+
+    def defaults(self) -> dict[str, Any]:
+        """Group -> the choice that train.yaml makes."""
+        lines = _yaml(self.folders[0] / "train.yaml")["defaults"]
+        found: dict[str, Any] = {}
+        for line in lines:
+            found |= line if isinstance(line, dict) else {}
+        return found
+
+    def group(self, group: str, choices: Mapping[str, Any]) -> dict[str, Any]:
+        """A chosen group as dotted keys; `${other}` stands for the choice of another group."""
+        values: dict[str, Any] = {}
+        for key, value in self._file(f"{group}/{choices[group]}").items():
+            other = re.fullmatch(r"\$\{(\w+)\}", value) if isinstance(value, str) else None
+            if other and other[1] in choices:
+                for name, item in self.group(other[1], choices).items():
+                    values[f"{group}.{key}{name.removeprefix(other[1])}"] = item
+            else:
+                values[f"{group}.{key}"] = value
+        return values
+
+    def _file(self, name: str) -> dict[str, Any]:
+        """A file as dotted keys, over the files of its defaults list."""
+        places = [folder / f"{name}.yaml" for folder in self.folders]
+        path = next((place for place in places if place.is_file()), places[0])
+        content = _yaml(path)
+        below: dict[str, Any] = {}
+        for line in content.pop("defaults", []):
+            if line == "_self_":
+                continue
+            if not isinstance(line, str):
+                raise ConfigError(f"{path}: defaults: {line}: tables cannot be matched with it")
+            line = line.removesuffix("@_here_")
+            folder = name.rpartition("/")[0]
+            below |= self._file(line[1:] if line.startswith("/") else f"{folder}/{line}")
+        return below | flat(content)
+
+
+@functools.cache
+def _loaded(path: Path, changed: int) -> dict[str, Any]:
+    """The content of a file; `changed`, its time, makes the cache ask again."""
+    try:
+        content = yaml.load(path.read_bytes(), _LOADER) or {}
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a configuration")
+    return content
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        return dict(_loaded(path, path.stat().st_mtime_ns))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; tables are matched by it") from error

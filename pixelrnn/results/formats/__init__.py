@@ -1,0 +1,1 @@
+"""A filled table as text: cells, Markdown, LaTeX, CSV."""

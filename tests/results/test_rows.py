@@ -1,0 +1,173 @@
+"""A row of a table is written once, by the package or by a user."""
+
+import hydra
+import pytest
+import yaml
+
+from pixelrnn.cli.main import main
+from pixelrnn.errors import ConfigError
+from pixelrnn.results import hydra_groups, rows, shipped
+from tests.results.runs import write
+
+OWN = {
+    "title": "Width",
+    "source": "Ours",
+    "split": "val",
+    "metric": "bits_per_dim",
+    "unit": "bits/dim",
+    "settings": {"data": "cifar10", "model": "row_lstm", "model.layers": 12},
+    "rows": [
+        {"name": "narrow", "id": "narrow", "settings": {"model.hidden": 8}, "published": 5.0},
+        {"name": "wide", "id": "wide", "settings": {"model.hidden": 9}},
+        {"name": "the paper's", "like": "cifar10_row_lstm"},
+        {"name": "shallow", "id": "shallow", "like": "wide", "settings": {"model.layers": 1}},
+    ],
+}
+
+
+def own(folder, name="own", **changes):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(OWN | changes))
+    return folder
+
+
+@pytest.fixture
+def composed():
+    """Composes with the tables of a folder; the package's own are put back afterwards."""
+
+    def compose(folder, *words):
+        hydra_groups.register([f"paths.tables={folder}", *words])
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(shipped.conf())):
+            return hydra.compose("train", ["label=x", *words], return_hydra_config=True)
+
+    yield compose
+    hydra_groups.register()
+
+
+def test_a_users_row_is_an_experiment_and_its_table_a_sweep(tmp_path, composed):
+    folder = own(tmp_path / "my")
+    config = composed(folder, "experiment=shallow")
+    assert (config.model.layers, config.model.hidden) == (1, 9)
+    assert config.model._target_ == "pixelrnn.models.RowLSTM"
+    config = composed(folder, "sweep=own")
+    swept = "narrow, wide, cifar10_row_lstm, shallow"
+    assert config.hydra.sweeper.params == {"experiment": swept}
+    assert composed(folder, "experiment=cifar10_row_lstm").model.hidden == 128
+
+
+def test_another_folder_of_tables_takes_the_place_of_the_last(tmp_path, composed):
+    composed(own(tmp_path / "my"), "experiment=narrow")
+    with pytest.raises(hydra.errors.MissingConfigException, match="narrow"):
+        composed("null", "experiment=narrow")
+
+
+@pytest.mark.parametrize("how", ["file", "key", "environment"])
+def test_a_users_table_is_filled_like_the_papers(tmp_path, capsys, monkeypatch, how):
+    folder = own(tmp_path / "my")
+    sizes = {"model__hidden": 8, "model__head_width": None}
+    write(tmp_path / "runs", "a-0", 4.5, **sizes)
+    words = ["own"]
+    if how == "file":
+        words = ["my/own.yaml"]
+    elif how == "key":
+        words.append("paths.tables=my")
+    else:
+        monkeypatch.setenv("PIXELRNN_TABLES", str(folder))
+    assert main(["table", *words, "plots=false"]) == 0
+    out = capsys.readouterr().out
+    (narrow,) = [text for text in out.splitlines() if text.startswith("narrow")]
+    assert narrow.split()[1:4] == ["5.00", "4.500", "-0.500"]
+    command = "pixelrnn train experiment=wide"
+    assert (command if how == "environment" else f"{command} paths.tables=my") in out
+    assert (tmp_path / "runs" / "tables" / "own.md").is_file()
+
+
+def test_several_tables_are_shown_in_turn(capsys):
+    assert main(["table", "table2", "table3", "plots=false"]) == 0
+    out = capsys.readouterr().out
+    assert out.index("Table 2. ") < out.index("Table 3. ")
+
+
+ROW = OWN["rows"][0]
+DAMAGED = {
+    "rows: [": "not readable",
+    "": "the file: input should be a valid dict",
+    "[]": "the file: input should be a valid dict",
+    "colours": "the file: input should be a valid dict",
+}
+WRONG = [
+    (
+        {"rows": [ROW | {"settings": [1]}]},
+        r"own.yaml: rows.0.settings: input should be a valid dic",
+    ),
+    ({"metric": "nats"}, r"own.yaml: metric: input should be 'bits_per_dim' or 'nll'"),
+    ({"tilte": "x"}, r"own.yaml: tilte: extra inputs are not permitted"),
+    ({"rows": [{"name": "x"}]}, r"own.yaml: rows.0: a row has an id, or is `like` another row"),
+    ({"rows": [ROW | {"published": "x"}]}, r"own.yaml: rows.0.published: input should be a valid"),
+    ({"rows": [ROW | {"id": "a/b"}]}, r"own.yaml: rows.0.id: "),
+    ({"rows": [ROW, ROW]}, r"own.yaml: the id narrow is taken in .*own.yaml; say `like: narrow`"),
+    ({"rows": [ROW | {"id": "cifar10_pixelcnn"}]}, r"the id cifar10_pixelcnn is taken in .*table5"),
+    ({"rows": [{"name": "x", "like": "cifar10_rowlstm"}]}, "no such row; did you mean cifar10_row"),
+    (
+        {"rows": [ROW | {"like": "wide"}, ROW | {"id": "wide", "like": "narrow"}]},
+        "in a circle: narrow, wide, narrow",
+    ),
+    ({"settings": {"benchmark": "cifar"}}, "benchmark: cifar: no such benchmark; did you mean cif"),
+    ({"settings": {"model": {"layers": 1}}}, "model: .*: must be the name of a choice"),
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_table_is_refused_in_one_line(tmp_path, capsys, text):
+    (own(tmp_path / "my") / "own.yaml").write_text(text)
+    assert main(["table", "my/own.yaml"]) == 2
+    (only,) = capsys.readouterr().err.strip().splitlines()
+    assert "own.yaml: " in only
+    assert DAMAGED[text] in only
+
+
+@pytest.mark.parametrize(("changes", "says"), WRONG, ids=range(len(WRONG)))
+def test_a_wrong_table_is_refused_with_its_file_and_key(tmp_path, changes, says):
+    with pytest.raises(ConfigError, match=says):
+        hydra_groups.nodes(rows.load(own(tmp_path / "my", **changes)))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["table", "my/gone.yaml"], "my/gone.yaml: no such file"),
+        (["table", "own", "paths.tables=gone"], "paths.tables=gone: no such folder"),
+        (["table", "ovn", "paths.tables=my"], "ovn: no such table; did you mean own"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path, capsys, words, says):
+    own(tmp_path / "my")
+    assert main(words) == 2
+    (only,) = capsys.readouterr().err.strip().splitlines()
+    assert says in only
+
+
+def test_a_users_own_groups_beside_the_tables_count(tmp_path):
+    folder = own(tmp_path / "my", settings={"data": "digits", "model": "mine"})
+    (tmp_path / "model").mkdir()
+    catalogue = rows.load(folder)
+    table = catalogue.table("own")
+    with pytest.raises(ConfigError, match=r"model/mine\.yaml: No such file"):
+        catalogue.expected(table, table.rows[0], "paper")
+    (tmp_path / "model" / "mine.yaml").write_text("{_target_: mine.Model, hidden: 3, depth: 4}")
+    wanted = catalogue.expected(table, table.rows[0], "paper")
+    mine = {"_target_": "mine.Model", "hidden": 8, "depth": 4}
+    data = {"_target_": "pixelrnn.data.Digits", "binary": False}
+    assert wanted.matches({"model": mine, "data": data})
+    for key, value in {"_target_": "mine.Other", "hidden": 3, "depth": 5}.items():
+        assert not wanted.matches({"model": mine | {key: value}, "data": data})
+
+
+def test_the_folder_of_tables_lies_beside_the_users_groups(tmp_path, monkeypatch):
+    monkeypatch.delenv("PIXELRNN_TABLES", raising=False)
+    assert rows.own_folder(["--config-dir", "my"]) is None
+    own(tmp_path / "my")
+    (tmp_path / "my" / "tables").mkdir()
+    for words in (["--config-dir", "my"], ["-cd=my"], ["hydra.searchpath=['file://my']"]):
+        assert str(rows.own_folder(["seed=1", *words])) == "my/tables"
+    assert str(rows.own_folder(["--config-dir", "my", "paths.tables='x y'"])) == "x y"
