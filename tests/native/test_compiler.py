@@ -27,12 +27,12 @@ def compiler_script(monkeypatch, tmp_path):
         monkeypatch.setenv("CXX", str(script))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         compiler.forget()
-        cell.choose.cache_clear()
+        cell.cell_for.cache_clear()
         return lambda: len(starts.read_text().splitlines())
 
     yield install
     compiler.forget()
-    cell.choose.cache_clear()
+    cell.cell_for.cache_clear()
 
 
 FAILS = 'echo "unsupported option" >&2; exit 1'
@@ -71,7 +71,7 @@ def test_a_compiler_without_openmp_builds_for_one_thread(compiler_script, caplog
     compiler_script(NO_OPENMP)
     caplog.set_level(logging.WARNING)
     few_rows.NativeProduct(weight).onto(out, start=start)(x)
-    assert cell.choose("native", "cpu", torch.float32).name == "native"
+    assert cell.cell_for("native", "cpu", torch.float32).name == "native"
     assert torch.equal(out, expected)
     (record,) = caplog.records
     assert "one thread" in record.message
