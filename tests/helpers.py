@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pixelrnn.likelihood import Likelihood
-from pixelrnn.models import DiagonalBiLSTM, ImageDistribution, PixelCNN, RowLSTM
+from pixelrnn.likelihood.base import at_least_float32
+from pixelrnn.models import CausalModel, DiagonalBiLSTM, PixelCNN, RowLSTM
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Case:
     """A way to build a model for images of any shape and number of levels."""
 
     name: str
-    build: Callable[..., ImageDistribution]
+    build: Callable[..., CausalModel]
 
-    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64) -> ImageDistribution:
+    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64) -> CausalModel:
         model = self.build(image_shape=image_shape, levels=levels).to(dtype)
         return randomise(model, scale).eval()
 
@@ -33,32 +34,6 @@ def randomise(model, scale=0.7):
         spread = scale if parameter.dim() < 3 else 2 * scale / fan_in**0.5
         torch.nn.init.normal_(parameter, 0, spread)
     return model
-
-
-def _case(name, cls, **settings):
-    small = {"hidden": 5, "layers": 2, "head_width": 7, "first_kernel_size": 3}
-
-    def build(image_shape, levels):
-        return cls(image_shape, levels, **{**small, **settings})
-
-    return Case(name, build)
-
-
-CATALOGUE = [
-    _case("pixelcnn", PixelCNN),
-    _case("pixelcnn-plain", PixelCNN, residual=False, skip=False),
-    _case("pixelcnn-blind", PixelCNN, color_conditioning=False, kernel_size=5),
-    _case("pixelcnn-narrow", PixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
-    _case("row_lstm", RowLSTM),
-    _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
-    _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),
-    _case("row_lstm-narrow", RowLSTM, kernel_size=1, hidden=1, learned_initial_state=False),
-    _case("diagonal_bilstm", DiagonalBiLSTM),
-    _case("diagonal_bilstm-plain", DiagonalBiLSTM, residual=False, skip=False, layers=1),
-    _case("diagonal_bilstm-blind", DiagonalBiLSTM, color_conditioning=False, forget_bias=1.0),
-    _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
-]
-"""Every exported model, and every setting at least once away from its default."""
 
 
 class Tied(Likelihood):
@@ -88,6 +63,7 @@ class Tied(Likelihood):
 
     def _split(self, parameters):
         """Weights (..., K) and tables (..., C, K, levels), all logarithms of probabilities."""
+        parameters = at_least_float32(parameters)
         weights = parameters[..., : self.components].log_softmax(-1)
         tables = parameters[..., self.components :]
         return weights, tables.unflatten(-1, (-1, self.components, self.levels)).log_softmax(-1)
@@ -97,6 +73,34 @@ class Tied(Likelihood):
         count = pixel.shape[-1]
         index = pixel.long()[..., None, None].expand(*pixel.shape, self.components, 1)
         return tables[..., :count, :, :].gather(-1, index)[..., 0].sum(-2)
+
+
+def _case(name, cls, likelihood=None, **settings):
+    small = {"hidden": 5, "layers": 2, "head_width": 7, "first_kernel_size": 3}
+
+    def build(image_shape, levels):
+        chosen = likelihood and likelihood(levels)
+        return cls(image_shape, levels, likelihood=chosen, **{**small, **settings})
+
+    return Case(name, build)
+
+
+CATALOGUE = [
+    _case("pixelcnn", PixelCNN),
+    _case("pixelcnn-plain", PixelCNN, residual=False, skip=False),
+    _case("pixelcnn-blind", PixelCNN, color_conditioning=False, kernel_size=5),
+    _case("pixelcnn-narrow", PixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
+    _case("pixelcnn-tied", PixelCNN, color_conditioning=False, likelihood=Tied),
+    _case("row_lstm", RowLSTM),
+    _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
+    _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),
+    _case("row_lstm-narrow", RowLSTM, kernel_size=1, hidden=1, learned_initial_state=False),
+    _case("diagonal_bilstm", DiagonalBiLSTM),
+    _case("diagonal_bilstm-plain", DiagonalBiLSTM, residual=False, skip=False, layers=1),
+    _case("diagonal_bilstm-blind", DiagonalBiLSTM, color_conditioning=False, forget_bias=1.0),
+    _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
+]
+"""Every exported model, and every setting at least once away from its default."""
 
 
 def name_of(case) -> str:

@@ -6,15 +6,28 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pixelrnn.layers.apply import Context
+from pixelrnn.layers.apply import Context, Run
 from pixelrnn.likelihood.base import Likelihood
 
 
 class Network(Protocol):
-    """A causal network on whole images."""
+    """A causal network, as `models.causal.CausalModel` is.
+
+    Without `color_groups`, `compose` and `scale` it can still be evaluated on whole images.
+    """
 
     image_shape: tuple[int, int, int]
     likelihood: Likelihood
+    color_groups: int
+    """Number of colours that see each other in order; 1 if they do not see each other."""
+
+    def compose(self, pixels: Tensor, run: Run) -> Tensor:
+        """The parameters of the distributions, written once over `run` (see `layers.apply`)."""
+        ...
+
+    def scale(self, symbols: Tensor) -> Tensor:
+        """Levels -> what the network takes in."""
+        ...
 
     def __call__(self, images: Tensor, context: Context | None = None) -> Tensor:
         """Parameters of every pixel's distribution: uint8 (B, C, H, W) -> (H, W, B, P)."""

@@ -1,6 +1,6 @@
 """The raster traversal: rows, columns, colours; at each sub-pixel a source is asked for a symbol.
 
-The network advances one sub-pixel at a time (`layers.stepping`). A whole image costs less than the
+The network advances one sub-pixel at a time (`layers.steps`). A whole image costs less than the
 arithmetic of one forward pass, and a pixel costs the same in an image of any height.
 
 The numbers are those of the whole forward up to rounding. On a CPU in float32, where products are
@@ -8,43 +8,33 @@ our own (`ops.few_rows`), an image's numbers are the same to the last bit in any
 number of threads. Elsewhere they depend on both: whoever decodes must walk as whoever encoded did.
 """
 
+import copy
 import itertools
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.generation import network, reference, threads
-from pixelrnn.generation.network import NoStep, OnRow
+from pixelrnn.generation import reference, threads
+from pixelrnn.generation.network import Network, NoStep, OnRow, blank
 from pixelrnn.generation.sources import Position, Source
-from pixelrnn.layers.apply import Context, Run
-from pixelrnn.layers.stepping import Step
+from pixelrnn.layers.apply import Context
+from pixelrnn.layers.steps.base import InputStep, Step
 from pixelrnn.ops import masks
 
 log = logging.getLogger(__name__)
 
 
-class SteppingNetwork(network.Network, Protocol):
-    """A network whose composition runs one position at a time."""
-
-    color_groups: int
-    """Number of colours that see each other in order; 1 if they do not see each other."""
-
-    def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """The parameters of the distributions, written once over `run` (see `layers.apply`)."""
-        ...
-
-    def scale(self, symbols: Tensor) -> Tensor:
-        """Levels -> what the network takes in."""
-        ...
-
-
 class Stepper:
     """A network at one position of the raster. It holds all that is remembered of those before.
 
+    For every row `begin_row` is called, then for every colour group of every pixel the stepper
+    itself, and `see` as soon as the colours are known.
+
     Args:
-        network: left as it is: memory and prepared weights are in the steps.
+        model: left as it is: memory and prepared weights are in the steps.
         batch: images advanced together, B.
         context: what the images are conditioned on.
 
@@ -52,44 +42,149 @@ class Stepper:
         NoStep: here, or from the first call, for a network that is not written for this.
     """
 
-    def __init__(
-        self, network: SteppingNetwork, batch: int, context: Context | None = None
-    ) -> None:
+    def __init__(self, model: Network, batch: int, context: Context | None = None) -> None:
         for name in ("compose", "scale", "color_groups"):
-            if not hasattr(network, name):
-                raise NoStep(f"{type(network).__name__} has no {name!r}")
-        self.network = network
+            if not hasattr(model, name):
+                raise NoStep(f"{type(model).__name__} has no {name!r}")
+        self.model = model
         self.batch = batch
         self.context = context
-        self.width = network.image_shape[2]
+        colors, _, self.width = model.image_shape
+        groups = masks.group_sizes(colors, model.color_groups)
+        like = next(iter(model.parameters()))
+        self.unknown = [like.new_zeros(batch, size) for size in groups]  # stands for pixels
+        self.row = 0
         self.steps: list[Step] = []  # in the order in which the composition calls the layers
+        self.inputs: list[InputStep] = []  # those of them that see pixels
 
-    def __call__(self, pixels: Tensor, column: int, group: int) -> Tensor:
-        """Advance by one substep: (B, colours of a group) -> (B, parameters of this group).
+    def begin_row(self, row: int) -> None:
+        """Stand before a row: all pixels above it have been seen."""
+        self.row = row
+        for step in self.steps:
+            step.begin_row(row)
 
-        Args:
-            pixels: scaled; the colour group before this one; zeros at the first call.
-            column: of this pixel.
-            group: colour group within the pixel.
-        """
+    def __call__(self, column: int, group: int) -> Tensor:
+        """Advance by one substep: the parameters of a colour group, (B, P_k)."""
+        pixels = self.unknown[group]
         calls = itertools.count()
 
         def run(layer: nn.Module, x: Tensor) -> Tensor:
             call = next(calls)
             if call == len(self.steps):
-                self.steps.append(self._step_of(layer))
+                self.steps.append(self._step_of(layer, x is pixels))
             return self.steps[call](x, column, group)
 
-        return self.network.compose(pixels, run)
+        return self.model.compose(pixels, run)
 
-    def _step_of(self, layer: nn.Module) -> Step:
-        if not hasattr(layer, "step"):
+    def see(self, pixels: Tensor, column: int, group: int) -> None:
+        """Take in the colours of a group at a pixel: (B, C_k), scaled."""
+        for step in self.inputs:
+            step.see(pixels, column, group)
+
+    def repeat(self, n: int) -> Self:
+        """A stepper for a batch n times as large: each image n times in a row.
+
+        The context stays as it is: the steps have taken from it what they need.
+        """
+        twin = copy.copy(self)
+        twin.batch = self.batch * n
+        twin.unknown = [pixels.repeat_interleave(n, dim=0) for pixels in self.unknown]
+        twin.steps = [step.repeat(n) for step in self.steps]
+        twin.inputs = [step for step in twin.steps if isinstance(step, InputStep)]
+        return twin
+
+    def _step_of(self, layer: nn.Module, on_pixels: bool) -> Step:
+        """A step that stands at the beginning of the present row."""
+        start: Callable[..., Step] | None = getattr(layer, "step", None)
+        if start is None:
             raise NoStep(f"{type(layer).__name__} has no 'step'")
-        return layer.step(self.batch, self.width, self.context)
+        step = start(self.batch, self.width, self.context)
+        if isinstance(step, InputStep):
+            if not on_pixels:
+                raise NoStep(f"{type(layer).__name__} under mask A is not applied to the pixels")
+            self.inputs.append(step)
+        step.begin_row(self.row)
+        return step
+
+
+class Walk:
+    """A walk in raster order: the images so far, and a network that stands before a pixel.
+
+    Args:
+        model: makes images of its `image_shape`.
+        n: images generated together.
+        context: what the images are conditioned on.
+
+    Raises:
+        NoStep: here, or from the first pixel, if the network can only be evaluated on whole images.
+    """
+
+    def __init__(self, model: Network, n: int, context: Context | None = None) -> None:
+        self.stepper = Stepper(model, n, context)
+        self.images = blank(model, n)  # uint8 (n, C, H, W)
+        self.parameters = self._unknown_parameters()
+        self.pixels_done = 0
+        self.groups = list(  # of colours, and of parameters
+            zip(
+                masks.group_slices(self.images.shape[1], model.color_groups),
+                masks.group_slices(self.parameters.shape[1], model.color_groups),
+                strict=True,
+            )
+        )
+
+    def repeat(self, n: int) -> Self:
+        """A walk over n copies of each image, one after the other, from the same pixel on.
+
+        So a known part is walked once and continued n times.
+        """
+        twin = copy.copy(self)
+        twin.images = self.images.repeat_interleave(n, dim=0).clone()
+        with torch.inference_mode():
+            twin.stepper = self.stepper.repeat(n)
+        twin.parameters = twin._unknown_parameters()
+        return twin
+
+    def advance(
+        self, source: Source, pixels: int | None = None, on_row: OnRow | None = None
+    ) -> Tensor:
+        """Go on by so many pixels, or to the end; `source` chooses each symbol.
+
+        Returns:
+            The images, uint8 (n, C, H, W), of which the pixels walked so far are filled in.
+        """
+        _, height, width = self.stepper.model.image_shape
+        rest = height * width - self.pixels_done
+        with torch.inference_mode():
+            for _ in range(rest if pixels is None else min(pixels, rest)):
+                row, column = divmod(self.pixels_done, width)
+                self._pixel(source, row, column)
+                self.pixels_done += 1
+                if on_row and column == width - 1:
+                    on_row(self.images, row)
+        return self.images
+
+    def _unknown_parameters(self) -> Tensor:
+        """Of one pixel: (n, P), filled in group by group."""
+        model, (n, colors, _, _) = self.stepper.model, self.images.shape
+        like = next(iter(model.parameters()))
+        return like.new_zeros(n, model.likelihood.parameters_per_pixel(colors))
+
+    def _pixel(self, source: Source, row: int, column: int) -> None:
+        stepper, images, parameters = self.stepper, self.images, self.parameters
+        model, likelihood = stepper.model, stepper.model.likelihood
+        if column == 0:
+            stepper.begin_row(row)
+        for group, (members, share) in enumerate(self.groups):
+            parameters[:, share] = stepper(column, group)
+            for color in range(members.start, members.stop):
+                earlier = images[:, :color, row, column]
+                log_probs = likelihood.level_log_probs(parameters, earlier, color)
+                images[:, color, row, column] = source(log_probs, Position(row, column, color))
+            stepper.see(model.scale(images[:, members, row, column]), column, group)
 
 
 def generate(
-    model: network.Network,
+    model: Network,
     n: int,
     source: Source,
     *,
@@ -116,36 +211,11 @@ def generate(
     Raises:
         NoStep: `steps_only`, and the network can only be evaluated on whole images.
     """
-    images = network.blank(model, n)
     try:
         with threads.limited(num_threads or threads.sensible(model, n)):
-            return _walk(Stepper(model, n, context), images, source, on_row)
+            return Walk(model, n, context).advance(source, on_row=on_row)
     except NoStep as reason:
         if steps_only:
             raise
         log.warning("generating by whole forward passes, which is slow: %s", reason)
         return reference.generate(model, n, source, context=context, on_row=on_row)
-
-
-@torch.inference_mode()
-def _walk(stepper: Stepper, images: Tensor, source: Source, on_row: OnRow | None) -> Tensor:
-    model = stepper.network
-    colors, height, width = model.image_shape
-    groups = masks.group_slices(colors, model.color_groups)
-    size = model.likelihood.parameters_per_pixel(colors)
-    shares = masks.group_slices(size, model.color_groups)
-    pixels = model.scale(images[:, groups[-1], 0, 0]).zero_()
-    parameters = pixels.new_zeros(len(images), size)  # of this pixel, as far as they are known
-    for row in range(height):
-        for column in range(width):
-            for members, share, group in zip(groups, shares, itertools.count()):
-                parameters[:, share] = stepper(pixels, column, group)
-                for color in range(members.start, members.stop):
-                    earlier = images[:, :color, row, column]
-                    log_probs = model.likelihood.level_log_probs(parameters, earlier, color)
-                    symbols = source(log_probs, Position(row, column, color))
-                    images[:, color, row, column] = symbols
-                pixels = model.scale(images[:, members, row, column])
-        if on_row:
-            on_row(images, row)
-    return images

@@ -1,26 +1,36 @@
 """Residual blocks (section 3.3, figure 5). The stream is 2h wide, the inside of a block h."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.masked_conv import MaskedConv2d
 
 
-class LSTMBlock(nn.Module):
+class Block(nn.Module, ABC):
+    """A part of a network that is written over `run`, like the network itself."""
+
+    @abstractmethod
+    def compose(self, x: Tensor, run: Run) -> Tensor:
+        """(..., 2h) -> (..., 2h)."""
+
+
+class LSTMBlock(Block):
     """LSTM to h, 1x1 mask B back to 2h, add the input.
 
     Args:
         lstm: a layer from 2h to h features.
         hidden: h.
-        groups: number of colours that see each other in order.
+        color_groups: number of colours that see each other in order.
         residual: False drops the addition and keeps the 1x1.
     """
 
-    def __init__(self, lstm: nn.Module, hidden: int, groups: int, residual: bool) -> None:
+    def __init__(self, lstm: nn.Module, hidden: int, color_groups: int, residual: bool) -> None:
         super().__init__()
         self.residual = residual
         self.lstm = lstm
-        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), groups)
+        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
         """(..., 2h) -> (..., 2h)."""
@@ -28,22 +38,22 @@ class LSTMBlock(nn.Module):
         return x + y if self.residual else y
 
 
-class ConvBlock(nn.Module):
+class ConvBlock(Block):
     """(ReLU, 1x1) to h, (ReLU, k x k) to h, (ReLU, 1x1) to 2h, add the input; all mask B.
 
     Args:
         hidden: h.
         kernel_size: k, odd.
-        groups: number of colours that see each other in order.
+        color_groups: number of colours that see each other in order.
         residual: False drops the addition.
     """
 
-    def __init__(self, hidden: int, kernel_size: int, groups: int, residual: bool) -> None:
+    def __init__(self, hidden: int, kernel_size: int, color_groups: int, residual: bool) -> None:
         super().__init__()
         self.residual = residual
-        self.down = MaskedConv2d("B", 2 * hidden, hidden, (1, 1), groups)
-        self.conv = MaskedConv2d("B", hidden, hidden, (kernel_size, kernel_size), groups)
-        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), groups)
+        self.down = MaskedConv2d("B", 2 * hidden, hidden, (1, 1), color_groups)
+        self.conv = MaskedConv2d("B", hidden, hidden, (kernel_size, kernel_size), color_groups)
+        self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
         """(..., 2h) -> (..., 2h)."""

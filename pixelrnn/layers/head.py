@@ -22,13 +22,13 @@ class Head(nn.Module):
         in_features: width of the stream, 2h.
         width: features of the two inner layers.
         out_features: colours x parameters per sub-pixel.
-        groups: number of colours that see each other in order.
+        color_groups: number of colours that see each other in order.
     """
 
-    def __init__(self, in_features: int, width: int, out_features: int, groups: int) -> None:
+    def __init__(self, in_features: int, width: int, out_features: int, color_groups: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            MaskedConv2d("B", before, after, (1, 1), groups)
+            MaskedConv2d("B", before, after, (1, 1), color_groups)
             for before, after in ((in_features, width), (width, width), (width, out_features))
         )
 

@@ -1,11 +1,28 @@
 """The parameters that both recurrences share: state-to-state kernel and learned initial state."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
+
+
+@dataclass(kw_only=True, eq=False)
+class LSTMSettings:
+    """What both recurrent layers can be told.
+
+    Args:
+        forget_bias: initial bias of the forget gates.
+        learned_initial_state: False starts the recurrence from zero.
+        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
+    """
+
+    forget_bias: float = 0.0
+    learned_initial_state: bool = True
+    kernel: Kernel | str = "auto"
 
 
 class LSTMState(nn.Module):

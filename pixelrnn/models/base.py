@@ -37,7 +37,8 @@ class ImageDistribution(Described, nn.Module, ABC):
         self, image_shape: tuple[int, int, int], levels: int, classes: int | None = None
     ) -> None:
         super().__init__()
-        self.image_shape: tuple[int, int, int] = tuple(image_shape)
+        colors, height, width = image_shape
+        self.image_shape = (colors, height, width)
         self.levels = levels
         self.classes = classes
 

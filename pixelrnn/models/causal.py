@@ -57,12 +57,17 @@ class CausalModel(ImageDistribution):
                 "set color_conditioning=False"
             )
 
+    @property
+    def parameters_per_pixel(self) -> int:
+        """Number P of parameters that `compose` puts out for a pixel."""
+        return self.likelihood.parameters_per_pixel(self.image_shape[0])
+
     @abstractmethod
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """The network, written once for whole images and single positions.
 
         At a single position it runs once for each colour group, on the features of that group
-        alone (`layers.stepping`): besides `run`, only elementwise operations may stand here.
+        alone (`layers.steps`): besides `run`, only elementwise operations may stand here.
 
         Args:
             pixels: scaled to [-1, 1]; whole images (H, W, B, C), or at a single position the

@@ -6,77 +6,33 @@ features, and along row r - 1 only the direction from the right runs, shifted do
 closes the hole.
 """
 
-from pixelrnn.arguments import ImageShape, Levels, OddSize, Positive, checked
-from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
-from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.models.stack import StackModel, color_groups
-from pixelrnn.ops.conv_lstm.dispatch import Kernel
+from pixelrnn.layers.lstm_state import LSTMSettings
+from pixelrnn.layers.stem import Stem
+from pixelrnn.models.fields import arguments_from_fields
+from pixelrnn.models.stack import LSTMStack
 
 
-class DiagonalBiLSTM(StackModel):
+@arguments_from_fields
+class DiagonalBiLSTM(LSTMStack):
     """The paper's Diagonal BiLSTM network; the defaults are its CIFAR-10 settings.
 
     Args:
-        image_shape: (C, H, W).
-        levels: number of values of a sub-pixel.
-        hidden: h; the stream between blocks is 2h wide.
-        layers: residual blocks.
-        residual: add a block's input to its output.
-        skip: learnt connections from each block to the head.
-        first_kernel_size: of the first convolution (mask A), odd.
-        color_conditioning: False: channels do not see each other inside a pixel.
-        head_width: None: 1024 for 256 levels, 32 for binary, 128 between.
-        forget_bias: initial bias of the forget gates.
-        learned_initial_state: False starts the recurrence from zero.
         full_context: let every pixel see the last pixel of the row above.
-        likelihood: None: Bernoulli for two levels, else categorical.
-        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
-        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
-    @checked
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        levels: Levels = 256,
-        hidden: Positive = 128,
-        layers: Positive = 12,
-        residual: bool = True,
-        skip: bool = True,
-        first_kernel_size: OddSize = 7,
-        color_conditioning: bool = True,
-        head_width: Positive | None = None,
-        forget_bias: float = 0.0,
-        learned_initial_state: bool = True,
-        full_context: bool = False,
-        likelihood: Likelihood | None = None,
-        kernel: Kernel | str = "auto",
-        checkpoint_layers: bool = False,
-    ) -> None:
-        groups = color_groups(image_shape[0], color_conditioning)
+    full_context: bool = False
 
-        def block() -> LSTMBlock:
-            lstm = DiagonalBiLSTMLayer(
-                2 * hidden,
-                hidden,
-                groups,
-                forget_bias=forget_bias,
-                learned_initial_state=learned_initial_state,
-                kernel=kernel,
-            )
-            return LSTMBlock(lstm, hidden, groups, residual)
-
-        super().__init__(
-            image_shape,
-            levels,
-            likelihood,
-            hidden=hidden,
-            blocks=[block() for _ in range(layers)],
-            skip=skip,
-            first_kernel_size=first_kernel_size,
-            color_conditioning=color_conditioning,
-            head_width=head_width,
-            row_end=full_context,
-            checkpoint_layers=checkpoint_layers,
+    def first_layer(self, colors: int, features: int) -> Stem:
+        """See `StackModel.first_layer`."""
+        return Stem(
+            colors,
+            features,
+            self.first_kernel_size,
+            self.color_groups,
+            row_end=self.full_context,
         )
+
+    def lstm(self, settings: LSTMSettings) -> DiagonalBiLSTMLayer:
+        """See `LSTMStack.lstm`."""
+        return DiagonalBiLSTMLayer(2 * self.hidden, self.hidden, self.color_groups, settings)

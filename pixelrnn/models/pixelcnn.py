@@ -1,55 +1,22 @@
 """PixelCNN (section 3.5): masked convolutions only. Fast, with a bounded, partly blind context."""
 
-from pixelrnn.arguments import ImageShape, Levels, OddSize, Positive, checked
+from pixelrnn.arguments import OddSize, Positive
 from pixelrnn.layers.blocks import ConvBlock
-from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.models.stack import StackModel, color_groups
+from pixelrnn.models.fields import arguments_from_fields
+from pixelrnn.models.stack import StackModel
 
 
+@arguments_from_fields
 class PixelCNN(StackModel):
     """The paper's PixelCNN; the defaults are its CIFAR-10 settings.
 
     Args:
-        image_shape: (C, H, W).
-        levels: number of values of a sub-pixel.
-        hidden: h; the stream between blocks is 2h wide.
-        layers: residual blocks.
-        residual: add a block's input to its output.
-        skip: learnt connections from each block to the head.
-        kernel_size: of the blocks' convolutions, odd.
-        first_kernel_size: of the first convolution (mask A), odd.
-        color_conditioning: False: channels do not see each other inside a pixel.
-        head_width: None: 1024 for 256 levels, 32 for binary, 128 between.
-        likelihood: None: Bernoulli for two levels, else categorical.
-        checkpoint_layers: compute blocks again in the backward instead of keeping them.
+        kernel_size: size of the blocks' convolutions, odd.
     """
 
-    @checked
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        levels: Levels = 256,
-        hidden: Positive = 128,
-        layers: Positive = 15,
-        residual: bool = True,
-        skip: bool = True,
-        kernel_size: OddSize = 3,
-        first_kernel_size: OddSize = 7,
-        color_conditioning: bool = True,
-        head_width: Positive | None = None,
-        likelihood: Likelihood | None = None,
-        checkpoint_layers: bool = False,
-    ) -> None:
-        groups = color_groups(image_shape[0], color_conditioning)
-        super().__init__(
-            image_shape,
-            levels,
-            likelihood,
-            hidden=hidden,
-            blocks=[ConvBlock(hidden, kernel_size, groups, residual) for _ in range(layers)],
-            skip=skip,
-            first_kernel_size=first_kernel_size,
-            color_conditioning=color_conditioning,
-            head_width=head_width,
-            checkpoint_layers=checkpoint_layers,
-        )
+    layers: Positive = 15
+    kernel_size: OddSize = 3
+
+    def block(self) -> ConvBlock:
+        """See `StackModel.block`."""
+        return ConvBlock(self.hidden, self.kernel_size, self.color_groups, self.residual)

@@ -1,76 +1,24 @@
 """PixelRNN with Row LSTM layers (section 3.1): a triangular context above every pixel."""
 
-from pixelrnn.arguments import ImageShape, Levels, OddSize, Positive, checked
-from pixelrnn.layers.blocks import LSTMBlock
+from pixelrnn.arguments import OddSize
+from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.row_lstm import RowLSTMLayer
-from pixelrnn.likelihood.base import Likelihood
-from pixelrnn.models.stack import StackModel, color_groups
-from pixelrnn.ops.conv_lstm.dispatch import Kernel
+from pixelrnn.models.fields import arguments_from_fields
+from pixelrnn.models.stack import LSTMStack
 
 
-class RowLSTM(StackModel):
+@arguments_from_fields
+class RowLSTM(LSTMStack):
     """The paper's Row LSTM network; the defaults are its CIFAR-10 settings.
 
     Args:
-        image_shape: (C, H, W).
-        levels: number of values of a sub-pixel.
-        hidden: h; the stream between blocks is 2h wide.
-        layers: residual blocks.
-        residual: add a block's input to its output.
-        skip: learnt connections from each block to the head.
         kernel_size: width of both convolutions of the LSTM along the row, odd.
-        first_kernel_size: of the first convolution (mask A), odd.
-        color_conditioning: False: channels do not see each other inside a pixel.
-        head_width: None: 1024 for 256 levels, 32 for binary, 128 between.
-        forget_bias: initial bias of the forget gates.
-        learned_initial_state: False starts the recurrence from zero.
-        likelihood: None: Bernoulli for two levels, else categorical.
-        kernel: implementation of the recurrence (`ops.conv_lstm.dispatch.Kernel`, or its name).
-        checkpoint_layers: compute blocks again in the backward instead of keeping them.
     """
 
-    @checked
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        levels: Levels = 256,
-        hidden: Positive = 128,
-        layers: Positive = 12,
-        residual: bool = True,
-        skip: bool = True,
-        kernel_size: OddSize = 3,
-        first_kernel_size: OddSize = 7,
-        color_conditioning: bool = True,
-        head_width: Positive | None = None,
-        forget_bias: float = 0.0,
-        learned_initial_state: bool = True,
-        likelihood: Likelihood | None = None,
-        kernel: Kernel | str = "auto",
-        checkpoint_layers: bool = False,
-    ) -> None:
-        groups = color_groups(image_shape[0], color_conditioning)
+    kernel_size: OddSize = 3
 
-        def block() -> LSTMBlock:
-            lstm = RowLSTMLayer(
-                2 * hidden,
-                hidden,
-                kernel_size,
-                groups,
-                forget_bias=forget_bias,
-                learned_initial_state=learned_initial_state,
-                kernel=kernel,
-            )
-            return LSTMBlock(lstm, hidden, groups, residual)
-
-        super().__init__(
-            image_shape,
-            levels,
-            likelihood,
-            hidden=hidden,
-            blocks=[block() for _ in range(layers)],
-            skip=skip,
-            first_kernel_size=first_kernel_size,
-            color_conditioning=color_conditioning,
-            head_width=head_width,
-            checkpoint_layers=checkpoint_layers,
+    def lstm(self, settings: LSTMSettings) -> RowLSTMLayer:
+        """See `LSTMStack.lstm`."""
+        return RowLSTMLayer(
+            2 * self.hidden, self.hidden, self.kernel_size, self.color_groups, settings
         )

@@ -5,80 +5,83 @@
 Axes: `h` hidden; the stream between blocks is 2h wide.
 """
 
-from collections.abc import Iterable
+from abc import abstractmethod
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from pixelrnn.arguments import ImageShape, Levels, OddSize, Positive
 from pixelrnn.layers.apply import Run
+from pixelrnn.layers.blocks import Block, LSTMBlock
 from pixelrnn.layers.head import Head, default_width
+from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.stem import Stem
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.causal import CausalModel
+from pixelrnn.models.fields import arguments_from_fields
 
 
-def color_groups(colors: int, color_conditioning: bool) -> int:
-    """Number of colours that see each other in order; 1 if they do not see each other."""
-    return colors if color_conditioning else 1
-
-
+@arguments_from_fields
 class StackModel(CausalModel):
-    """Stem, blocks, skips, head.
+    """Stem, blocks, skips, head. A subclass writes `block` and adds fields of its own.
 
     Args:
         image_shape: (C, H, W).
         levels: number of values of a sub-pixel.
-        likelihood: see `CausalModel`.
-        hidden: h.
-        blocks: modules with `compose(x, run)` from 2h to 2h features.
+        hidden: h; the stream between blocks is 2h wide.
+        layers: number of residual blocks.
+        residual: add a block's input to its output.
         skip: a learnt 1x1 (mask B) from each block's output to the head's input, summed to it.
-        first_kernel_size: of the stem.
+        first_kernel_size: size of the first convolution (mask A), odd.
         color_conditioning: False: channels do not see each other inside a pixel.
-        head_width: None: the paper's (`head.default_width`).
-        row_end: see `Stem`.
+        head_width: features of the head's inner layers; None: 1024 for 256 levels, 32 for binary,
+            128 between.
+        likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
         checkpoint_layers: keep only each block's input for the backward, and compute the block
             again there: a third more arithmetic, and depth costs little memory.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        levels: int,
-        likelihood: Likelihood | None,
-        *,
-        hidden: int,
-        blocks: Iterable[nn.Module],
-        skip: bool,
-        first_kernel_size: int,
-        color_conditioning: bool,
-        head_width: int | None,
-        row_end: bool = False,
-        checkpoint_layers: bool = False,
-    ) -> None:
-        colors = image_shape[0]
-        groups = color_groups(colors, color_conditioning)
-        super().__init__(image_shape, levels, likelihood, color_groups=groups)
-        self.checkpoint_layers = checkpoint_layers
-        stream = 2 * hidden
-        self.stem = Stem(colors, stream, first_kernel_size, groups, row_end)
-        self.blocks = nn.ModuleList(blocks)
+    image_shape: ImageShape
+    levels: Levels = 256
+    hidden: Positive = 128
+    layers: Positive = 12
+    residual: bool = True
+    skip: bool = True
+    first_kernel_size: OddSize = 7
+    color_conditioning: bool = True
+    head_width: Positive | None = None
+    likelihood: Likelihood | None = None  # type: ignore[assignment]  # CausalModel makes None one
+    checkpoint_layers: bool = False
+
+    def __post_init__(self) -> None:
+        colors, stream = self.image_shape[0], 2 * self.hidden
+        groups = colors if self.color_conditioning else 1
+        super().__init__(self.image_shape, self.levels, self.likelihood, color_groups=groups)
+        self.stem = self.first_layer(colors, stream)
+        self.blocks = nn.ModuleList(self.block() for _ in range(self.layers))
         self.skips = nn.ModuleList(
-            MaskedConv2d("B", stream, stream, (1, 1), groups) for _ in self.blocks if skip
+            MaskedConv2d("B", stream, stream, (1, 1), groups) for _ in self.blocks if self.skip
         )
-        self.head = Head(
-            stream,
-            head_width or default_width(levels),
-            self.likelihood.parameters_per_pixel(colors),
-            groups,
-        )
+        width = self.head_width or default_width(self.levels)
+        self.head = Head(stream, width, self.parameters_per_pixel, groups)
+
+    def first_layer(self, colors: int, features: int) -> Stem:
+        """The layer under mask A."""
+        return Stem(colors, features, self.first_kernel_size, self.color_groups)
+
+    @abstractmethod
+    def block(self) -> Block:
+        """A new block from 2h to 2h features."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """See `CausalModel.compose`."""
         x = run(self.stem, pixels)
         skipped = []
         for index, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             if self.checkpoint_layers and torch.is_grad_enabled():
                 x = checkpoint(block.compose, x, run, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -86,3 +89,17 @@ class StackModel(CausalModel):
             if self.skips:
                 skipped.append(run(self.skips[index], x))
         return self.head.compose(sum(skipped, x), run)
+
+
+@arguments_from_fields
+class LSTMStack(StackModel, LSTMSettings):
+    """A stack of recurrent blocks. A subclass writes `lstm`."""
+
+    def block(self) -> LSTMBlock:
+        """See `StackModel.block`."""
+        settings = LSTMSettings(**{f.name: getattr(self, f.name) for f in fields(LSTMSettings)})
+        return LSTMBlock(self.lstm(settings), self.hidden, self.color_groups, self.residual)
+
+    @abstractmethod
+    def lstm(self, settings: LSTMSettings) -> nn.Module:
+        """A new recurrent layer from 2h to h features."""

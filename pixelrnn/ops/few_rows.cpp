@@ -40,10 +40,14 @@ struct Job {
     Index start_stride;
     float* out;
     Index out_stride;
-    const float* window;  // what is multiplied; null: what is given
+};
+
+// Where given rows are copied to, and what is multiplied then; the first may lie in the second.
+struct Place {
+    float* to;
+    Index to_stride, given;  // features of a given row
+    const float* window;
     Index window_stride;
-    float* place;  // where what is given is copied to first; null: nowhere
-    Index place_stride, given;
 };
 
 // Calls work<R>(row) for blocks of R rows, R as large as it can be.
@@ -105,19 +109,18 @@ inline void multiply_panel(const Job& job, const float* x, Index row, Index firs
 
 }  // namespace
 
-extern "C" void add_product(const Job* at, const float* x, Index x_stride) {
+extern "C" void add(const Job* at, const float* x, Index x_stride) {
     const Job job = *at;
-    if (job.place != nullptr)
-        for (Index r = 0; r < job.rows; ++r)
-            std::copy_n(x + r * x_stride, job.given, job.place + r * job.place_stride);
-    if (job.window != nullptr) {
-        x = job.window;
-        x_stride = job.window_stride;
-    }
     const std::vector<float> rows = blocks(job, x, x_stride);
 #pragma omp parallel for if (job.rows * job.inputs * job.outputs > parallel_from)
     for (Index first = 0; first < job.outputs; first += panel)
         in_blocks(job.rows, [&](auto block, Index row) {
             multiply_panel<block()>(job, rows.data(), row, first);
         });
+}
+
+extern "C" void place_and_add(const Job* job, const Place* place, const float* x, Index x_stride) {
+    for (Index r = 0; r < job->rows; ++r)
+        std::copy_n(x + r * x_stride, place->given, place->to + r * place->to_stride);
+    add(job, place->window, place->window_stride);
 }

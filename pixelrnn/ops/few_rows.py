@@ -1,6 +1,9 @@
 """Products of few rows with a weight that stays: what a walk over positions consists of.
 
-A batch of 16 is few rows for the weight of a layer. A matrix library lays that weight out anew in
+They exist for two reasons. First, a row's result is the same to the last bit in any batch and on
+any number of threads: a matrix library chooses its order of summation by the number of rows, so
+that an image would depend on its batch, and a code on the batch it was encoded in. Second, speed:
+a batch of 16 is few rows for the weight of a layer, and a library lays that weight out anew in
 every call, and looks up whatever it is given; here both are done once.
 
 Axes: `B` rows, `I` inputs, `O` outputs.
@@ -10,6 +13,7 @@ import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,34 +23,45 @@ from pixelrnn.native import compiler
 SOURCE = Path(__file__).with_suffix(".cpp")
 PANEL = 32  # as in few_rows.cpp
 
+Call = Callable[[], None]
 Add = Callable[[Tensor], None]
+Bound = TypeVar("Bound", Call, Add)
 
 
 class Product(ABC):
-    """`start + x @ weight`, for one weight (I, O)."""
+    """`x @ weight` for one weight (I, O), added to buffers that stay where they are.
 
-    def onto(
-        self,
-        out: Tensor,
-        *,
-        start: Tensor | None = None,
-        window: Tensor | None = None,
-        place: Tensor | None = None,
-    ) -> Add:
+    Each method binds buffers once and returns a function that does the work as often as it is
+    called. Features are contiguous in all tensors here; rows may lie apart.
+    """
+
+    @abstractmethod
+    def add(self, out: Tensor, start: Tensor | None = None) -> Add:
         """A function of x that writes `start + x @ weight` into `out`.
 
         Args:
-            out: (B, O); features contiguous, as in all tensors here.
+            out: (B, O).
             start: (B, O) or (O,); None: `out` itself, which is then added to.
-            window: (B, I), multiplied instead of x.
-            place: x is copied here before the product; it may lie inside the window.
         """
-        return self._add(out, out if start is None else start.expand_as(out), window, place)
 
     @abstractmethod
-    def _add(
-        self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None
-    ) -> Add: ...
+    def add_window(self, out: Tensor, window: Tensor) -> Call:
+        """A function that writes `out + window @ weight` into `out`.
+
+        Args:
+            out: (B, O).
+            window: (B, I).
+        """
+
+    @abstractmethod
+    def place_and_add(self, out: Tensor, place: Tensor, window: Tensor) -> Add:
+        """A function of x that copies x to `place`, then writes `out + window @ weight` into `out`.
+
+        Args:
+            out: (B, O).
+            place: (B, n), where x, (B, n), is copied to; it may lie inside the window.
+            window: (B, I).
+        """
 
 
 def product(weight: Tensor) -> Product:
@@ -62,12 +77,29 @@ class PlainProduct(Product):
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight.contiguous()
 
-    def _add(self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None) -> Add:
+    def add(self, out: Tensor, start: Tensor | None = None) -> Add:
+        """See `Product.add`."""
+        first = out if start is None else start.expand_as(out)
+
         def add(x: Tensor) -> None:
-            if place is not None:
-                place.copy_(x)
-            factor = x if window is None else window
-            torch.addmm(start, factor, self.weight, out=out)
+            torch.addmm(first, x, self.weight, out=out)
+
+        return add
+
+    def add_window(self, out: Tensor, window: Tensor) -> Call:
+        """See `Product.add_window`."""
+
+        def add() -> None:
+            torch.addmm(out, window, self.weight, out=out)
+
+        return add
+
+    def place_and_add(self, out: Tensor, place: Tensor, window: Tensor) -> Add:
+        """See `Product.place_and_add`."""
+
+        def add(x: Tensor) -> None:
+            place.copy_(x)
+            torch.addmm(out, window, self.weight, out=out)
 
         return add
 
@@ -84,11 +116,18 @@ class _Job(ctypes.Structure):
         ("start_stride", ctypes.c_int64),
         ("out", ctypes.c_void_p),
         ("out_stride", ctypes.c_int64),
+    )
+
+
+class _Place(ctypes.Structure):
+    """struct Place of few_rows.cpp."""
+
+    _fields_ = (
+        ("to", ctypes.c_void_p),
+        ("to_stride", ctypes.c_int64),
+        ("given", ctypes.c_int64),
         ("window", ctypes.c_void_p),
         ("window_stride", ctypes.c_int64),
-        ("place", ctypes.c_void_p),
-        ("place_stride", ctypes.c_int64),
-        ("given", ctypes.c_int64),
     )
 
 
@@ -103,41 +142,82 @@ class NativeProduct(Product):
     """
 
     def __init__(self, weight: Tensor) -> None:
-        self.run = compiler.library(SOURCE).add_product
-        self.run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+        library = compiler.library(SOURCE)
+        self._add, self._place_and_add = library.add, library.place_and_add
+        self._add.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+        self._place_and_add.argtypes = (ctypes.c_void_p, *self._add.argtypes)
         self.inputs, self.outputs = weight.shape
         panels = -(-self.outputs // PANEL)
         padded = weight.new_zeros(self.inputs, panels * PANEL)
         padded[:, : self.outputs] = weight
         self.packed = padded.unflatten(1, (panels, PANEL)).transpose(0, 1).contiguous()
 
-    def _add(self, out: Tensor, start: Tensor, window: Tensor | None, place: Tensor | None) -> Add:
-        rows = len(out)
-        tensors = {"out": out, "start": start, "window": window, "place": place}
-        job = _Job(self.packed.data_ptr(), rows, self.inputs, self.outputs)
-        for name, tensor in tensors.items():
-            if tensor is not None:
-                setattr(job, name, tensor.data_ptr())
-                setattr(job, f"{name}_stride", _row_stride(tensor))
-        job.given = self.inputs if place is None else place.shape[1]
-        shape, address, run = (rows, job.given), ctypes.addressof(job), self.run
-        reads_x = window is None or place is not None
+    def add(self, out: Tensor, start: Tensor | None = None) -> Add:
+        """See `Product.add`."""
+        first = out if start is None else start.expand_as(out)
+        job, run, shape = self._job(out, first), self._add, (len(out), self.inputs)
+        address = ctypes.addressof(job)
 
-        kept = self.packed, job, tensors  # as long as their addresses are used
-
-        def add(x: Tensor, _kept: object = kept) -> None:
-            if not reads_x:
-                run(address, None, 0)
-                return
-            if x.shape != shape or x.dtype != torch.float32:
-                raise ValueError(f"expected float32 {shape}, got {x.dtype} {tuple(x.shape)}")
+        def add(x: Tensor) -> None:
             stride, step = x.stride()
-            if step != 1:
-                x = x.contiguous()
-                stride = shape[1]
+            if step != 1 or x.shape != shape or x.dtype != torch.float32:
+                x = _checked_copy(x, shape)
+                stride = x.stride(0)
             run(address, x.data_ptr(), stride)
 
-        return add
+        return _keeping(add, self.packed, job, out, first)
+
+    def add_window(self, out: Tensor, window: Tensor) -> Call:
+        """See `Product.add_window`."""
+        job, run = self._job(out, out), self._add
+        arguments = (ctypes.addressof(job), window.data_ptr(), _row_stride(window))
+
+        def add() -> None:
+            run(*arguments)
+
+        return _keeping(add, self.packed, job, out, window)
+
+    def place_and_add(self, out: Tensor, place: Tensor, window: Tensor) -> Add:
+        """See `Product.place_and_add`."""
+        job, run, shape = self._job(out, out), self._place_and_add, (len(out), place.shape[1])
+        where = _Place(
+            place.data_ptr(), _row_stride(place), shape[1], window.data_ptr(), _row_stride(window)
+        )
+        job_at, place_at = ctypes.addressof(job), ctypes.addressof(where)
+
+        def add(x: Tensor) -> None:
+            stride, step = x.stride()
+            if step != 1 or x.shape != shape or x.dtype != torch.float32:
+                x = _checked_copy(x, shape)
+                stride = x.stride(0)
+            run(job_at, place_at, x.data_ptr(), stride)
+
+        return _keeping(add, self.packed, job, where, out, place, window)
+
+    def _job(self, out: Tensor, start: Tensor) -> _Job:
+        return _Job(
+            self.packed.data_ptr(),
+            len(out),
+            self.inputs,
+            self.outputs,
+            start.data_ptr(),
+            _row_stride(start),
+            out.data_ptr(),
+            _row_stride(out),
+        )
+
+
+def _keeping(function: Bound, *owners: object) -> Bound:
+    """The function, which from now on keeps alive what it knows by address only."""
+    function.kept = owners  # type: ignore[attr-defined]
+    return function
+
+
+def _checked_copy(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A copy of x whose features are contiguous; the wrong shape or dtype is refused."""
+    if x.shape != shape or x.dtype != torch.float32:
+        raise ValueError(f"expected float32 {shape}, got {x.dtype} {tuple(x.shape)}")
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def _row_stride(tensor: Tensor) -> int:

@@ -87,11 +87,11 @@ def test_more_images_than_memory_holds_are_refused(run, capfd):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_what_is_true(run, capfd, monkeypatch):
-    def interrupted(self, n, *args, batch_size, **kwargs):
+    def interrupted(self, source_of, n, *args, batch_size, **kwargs):
         yield torch.zeros(batch_size, 1, 8, 8, dtype=torch.uint8)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PixelCNN, "sample_chunks", interrupted)
+    monkeypatch.setattr(PixelCNN, "walk", interrupted)
     assert main(["sample", f"run={run}", "n=6", "batch_size=2", "out=mine"]) == 130
     err = capfd.readouterr().err
     assert "broken off: only 2 images: mine.png and .npy" in err

@@ -3,16 +3,19 @@ import torch
 
 from pixelrnn.layers import reference
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.ops.conv_lstm.dispatch import RUNGS
 
-OPTIONS = {"forget_bias": 0.3, "learned_initial_state": True}
+
+def settings(kernel):
+    return LSTMSettings(forget_bias=0.3, kernel=kernel)
+
+
 LAYERS = {
-    "row_lstm": lambda groups, kernel: RowLSTMLayer(6, 5, 3, groups, **OPTIONS, kernel=kernel),
-    "row_lstm wide": lambda groups, kernel: RowLSTMLayer(6, 5, 5, groups, **OPTIONS, kernel=kernel),
-    "diagonal_bilstm": lambda groups, kernel: DiagonalBiLSTMLayer(
-        6, 5, groups, **OPTIONS, kernel=kernel
-    ),
+    "row_lstm": lambda groups, kernel: RowLSTMLayer(6, 5, 3, groups, settings(kernel)),
+    "row_lstm wide": lambda groups, kernel: RowLSTMLayer(6, 5, 5, groups, settings(kernel)),
+    "diagonal_bilstm": lambda groups, kernel: DiagonalBiLSTMLayer(6, 5, groups, settings(kernel)),
 }
 HERE = [name for name, rung in RUNGS.items() if rung.device != "cuda"]
 SIZES = [(1, 1, 1), (1, 5, 2), (5, 1, 1), (3, 4, 2), (4, 2, 1)]  # H, W, B

@@ -1,10 +1,12 @@
 """The public contract: what is refused, what comes out."""
 
+import inspect
 import math
+import re
 
 import pytest
 import torch
-from helpers import CATALOGUE, all_images, name_of, random_images
+from helpers import CATALOGUE, Tied, name_of, random_images
 
 import pixelrnn
 from pixelrnn.likelihood import Categorical
@@ -109,6 +111,19 @@ def test_likelihood_and_model_must_have_the_same_levels():
         PixelCNN((1, 4, 4), levels=5, hidden=4, layers=1, likelihood=Categorical(4))
 
 
+def test_a_likelihood_that_ties_colours_needs_one_colour_group():
+    with pytest.raises(ValueError, match=r"Tied ties the colours .* color_conditioning=False"):
+        PixelCNN((3, 4, 4), levels=4, hidden=4, layers=1, likelihood=Tied(4))
+
+
+@pytest.mark.parametrize("build", [PixelCNN, RowLSTM, DiagonalBiLSTM])
+def test_every_argument_is_documented(build):
+    described = re.findall(r"^        (\w+): ", build.__doc__, re.MULTILINE)
+    assert set(described) == set(inspect.signature(build).parameters)
+    assert len(described) == len(set(described))
+    assert "Annotated" not in str(inspect.signature(build))  # what help() shows
+
+
 @pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
 def test_weights_serve_every_image_size(case):
     small, large = case((1, 2, 3), 4), case((1, 6, 5), 4)
@@ -147,7 +162,3 @@ def test_paper_sizes_have_the_papers_parameter_counts():
     assert millions(PixelCNN) == pytest.approx(5.3, abs=0.06)
     assert millions(RowLSTM) == pytest.approx(9.6, abs=0.06)
     assert millions(DiagonalBiLSTM) == pytest.approx(8.8, abs=0.06)
-
-
-def test_all_images_is_complete():
-    assert len(torch.unique(all_images((1, 2, 2), 3), dim=0)) == 81

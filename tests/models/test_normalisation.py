@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers import CATALOGUE, all_images, name_of
 
+from pixelrnn.likelihood import Bernoulli
 from pixelrnn.ops import masks
 
 SPACES = [((1, 3, 3), 2), ((1, 2, 2), 4), ((3, 1, 1), 2), ((3, 1, 2), 2), ((2, 2, 1), 3)]
@@ -32,9 +33,11 @@ def test_a_leak_in_the_mask_is_found(case, monkeypatch):
     assert abs(total(case((1, 3, 3), 2)) - 1) > 1e-6  # a million times what an honest sum is off
 
 
-@pytest.mark.parametrize("case", CATALOGUE[:1] + CATALOGUE[4:5], ids=name_of)
-def test_one_percent_on_the_probabilities_is_found(case):
-    """Planted fault: a likelihood that counts 1 % too much."""
-    model = case((1, 3, 3), 2)
-    images = all_images((1, 3, 3), 2)
-    assert abs((model.log_prob(images) * 0.99).exp().sum().item() - 1) > 1e-3
+@pytest.mark.parametrize(
+    "case", [case for case in CATALOGUE if "tied" not in case.name], ids=name_of
+)
+def test_one_percent_on_the_probabilities_is_found(case, monkeypatch):
+    """Planted fault: a likelihood whose logarithms are 1 % too small."""
+    honest = Bernoulli.log_prob
+    monkeypatch.setattr(Bernoulli, "log_prob", lambda *args: 0.99 * honest(*args))
+    assert abs(total(case((1, 3, 3), 2)) - 1) > 1e-3

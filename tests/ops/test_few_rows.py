@@ -33,14 +33,14 @@ def test_products(kind, rows, inputs, outputs):
     weight, x = torch.randn(inputs, outputs), torch.randn(rows, inputs)
     wide = torch.randn(rows, outputs + 2)
     out, before = wide[:, 1:-1], wide.clone()
-    kind(weight).onto(out)(x)
+    kind(weight).add(out)(x)
     assert close(out, x, weight, before[:, 1:-1])
     assert torch.equal(wide[:, [0, -1]], before[:, [0, -1]])
 
     bias = torch.randn(outputs)
-    kind(weight).onto(out, start=bias)(x)
+    kind(weight).add(out, bias)(x)
     assert close(out, x, weight, bias)
-    kind(weight).onto(out, start=before[:, :-2])(x)
+    kind(weight).add(out, before[:, :-2])(x)
     assert close(out, x, weight, before[:, :-2])
 
 
@@ -51,11 +51,12 @@ def test_a_window_takes_in_what_is_given(kind):
     line, out = torch.randn(6, 20), torch.randn(6, 5)
     expected, start = line.clone(), out.clone()
     expected[:, 8:10] = x
-    kind(weight).onto(out, window=line[:, 3:10], place=line[:, 8:10])(x)
+    kind(weight).place_and_add(out, place=line[:, 8:10], window=line[:, 3:10])(x)
     assert torch.equal(line, expected)
     assert close(out, line[:, 3:10], weight, start)
 
-    kind(weight).onto(out, start=start, window=line[:, 1:8])(torch.full((1, 3), torch.nan))
+    start = out.clone()
+    kind(weight).add_window(out, line[:, 1:8])()
     assert close(out, line[:, 1:8], weight, start)
 
 
@@ -65,10 +66,10 @@ def test_a_row_depends_neither_on_others_nor_on_threads():
     together, product = torch.zeros(21, 500), NativeProduct(weight)
     assert 21 * 300 * 500 > 1_000_000  # shared out among threads
     with threads.limited(3):
-        product.onto(together)(x)
+        product.add(together)(x)
     for row in range(21):
         alone = torch.zeros(1, 500)
-        product.onto(alone)(x[row : row + 1])
+        product.add(alone)(x[row : row + 1])
         assert torch.equal(alone[0], together[row])
 
 
@@ -82,7 +83,7 @@ def test_given_rows_may_lie_anywhere():
         torch.randn(10, 5)[:, 1:4],
     ):
         out = torch.zeros(10, 4)
-        NativeProduct(weight).onto(out)(x)
+        NativeProduct(weight).add(out)(x)
         assert close(out, x, weight, torch.zeros(10, 4))
 
 
@@ -91,12 +92,12 @@ def test_given_rows_may_lie_anywhere():
 )
 def test_other_shapes_and_dtypes_are_refused(x):
     with pytest.raises(ValueError, match="expected float32"):
-        NativeProduct(torch.zeros(3, 4)).onto(torch.zeros(2, 4))(x)
+        NativeProduct(torch.zeros(3, 4)).add(torch.zeros(2, 4))(x)
 
 
 def test_buffers_that_are_no_rows_are_refused():
     with pytest.raises(ValueError, match="contiguous"):
-        NativeProduct(torch.zeros(3, 4)).onto(torch.zeros(4, 2).t())
+        NativeProduct(torch.zeros(3, 4)).add(torch.zeros(4, 2).t())
 
 
 def test_what_is_chosen():

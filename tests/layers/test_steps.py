@@ -5,15 +5,17 @@ import torch
 
 from pixelrnn.generation import threads
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
+from pixelrnn.layers.steps.base import InputStep
 from pixelrnn.ops import masks
 
-STATE = {"forget_bias": 0.5, "learned_initial_state": True, "kernel": "reference"}
+SETTINGS = LSTMSettings(forget_bias=0.5, kernel="reference")
 LAYERS = {
     "1x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g),
-    "1x1 of 4 blocks": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, blocks=4),
+    "1x1 of 4 parts": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, parts=4),
     "3x3": lambda f, g: MaskedConv2d("B", f, 2 * f, (3, 3), g),
     "5x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (5, 1), g),
     "1x5": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 5), g),
@@ -21,26 +23,30 @@ LAYERS = {
     "A 1x1": lambda f, g: MaskedConv2d("A", f, 2 * f, (1, 1), g),
     "stem": lambda f, g: Stem(f, 2 * f, 3, g),
     "stem, row end": lambda f, g: Stem(f, 2 * f, 1, g, row_end=True),
-    "row LSTM": lambda f, g: RowLSTMLayer(f, 2 * f, 3, g, **STATE),
-    "row LSTM 5": lambda f, g: RowLSTMLayer(f, 2 * f, 5, g, **STATE),
-    "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, **STATE),
+    "row LSTM": lambda f, g: RowLSTMLayer(f, 2 * f, 3, g, SETTINGS),
+    "row LSTM 5": lambda f, g: RowLSTMLayer(f, 2 * f, 5, g, SETTINGS),
+    "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS),
 }
 
 
-def walk(layer, x, groups, shifted):
+def walk(layer, x, groups):
     """(H, W, B, in) -> (H, W, B, out), by steps."""
     height, width, batch, features = x.shape
     slices = masks.group_slices(features, groups)
     step = layer.step(batch, width)
-    rows, before = [], torch.zeros_like(x[0, 0, :, slices[-1]])
+    sees_input = isinstance(step, InputStep)
+    rows = []
     for r in range(height):
+        step.begin_row(r)
         pixels = []
         for c in range(width):
             outputs = []
             for group, members in enumerate(slices):
                 now = x[r, c, :, members]
-                outputs.append(step(before if shifted else now, c, group).clone())
-                before = now
+                unknown = torch.full_like(now, torch.nan)
+                outputs.append(step(unknown if sees_input else now, c, group).clone())
+                if sees_input:
+                    step.see(now, c, group)
             pixels.append(torch.cat(outputs, dim=-1))
         rows.append(torch.stack(pixels))
     return torch.stack(rows)
@@ -60,8 +66,8 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
             weight.add_(0.3 * torch.randn_like(weight))
         x = torch.randn(*size, 2, features, dtype=dtype)
         expected = layer(x)
-        blocks = getattr(layer, "blocks", 1)
-        order = masks.group_index(expected.shape[-1] // blocks, groups, blocks)
-        expected = expected[..., order.argsort(stable=True)]  # colour first, then block
-        got = walk(layer, x, groups, shifted=name.startswith(("A", "stem")))
+        parts = getattr(layer, "parts", 1)
+        order = masks.group_index(expected.shape[-1] // parts, groups, parts)
+        expected = expected[..., order.argsort(stable=True)]  # colour first, then part
+        got = walk(layer, x, groups)
     torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,1 @@
+"""Layers one position at a time: one step class for each layer (see README.md)."""

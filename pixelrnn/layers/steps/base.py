@@ -1,0 +1,132 @@
+"""What the steps of all layers have in common: their contract, their memory, their views.
+
+A network generates colour by colour. In a *substep* its composition runs on the features of one
+colour group at one pixel, (B, features of the group), and every layer is replaced by its *step*
+(README.md of this room shows the picture). A step redoes nothing of the colours, pixels and rows
+before it, and the layer stays a plain function with weights.
+
+Products are bound by overhead here, not by arithmetic, so that steps
+
+- hoist what a row's positions get from the rows above into one product when the row begins,
+- add an input, when it comes, to all that sees it in its own pixel: one product per substep,
+- cut their buffers into views once, pack their weights once (`ops.few_rows`), compute in place.
+
+Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` features.
+"""
+
+import copy
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Self
+
+from torch import Tensor
+
+from pixelrnn.ops import masks
+
+
+@dataclasses.dataclass
+class State:
+    """Named tensors, each with the batch as its first axis; a subclass is a dataclass of them."""
+
+    def repeat(self, n: int) -> Self:
+        """A state of its own memory for a batch n times as large: each image n times in a row."""
+        tensors = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return type(self)(*(tensor.repeat_interleave(n, dim=0).clone() for tensor in tensors))
+
+
+class Memory(ABC):
+    """Prepared weights, which never change, and a state that remembers the positions before.
+
+    A subclass keeps everything that has a batch axis in `State` attributes, or in attributes that
+    are a `Memory` themselves, and writes `bind`.
+    """
+
+    @abstractmethod
+    def bind(self) -> None:
+        """Cut the state into views and bind the prepared calls to them."""
+
+    def copy(self) -> Self:
+        """The same memory once more; both then go on independently. Weights are shared."""
+        return self.repeat(1)
+
+    def repeat(self, n: int) -> Self:
+        """Memory of a batch n times as large: each image n times in a row. Weights are shared."""
+        twin = copy.copy(self)
+        for name, part in vars(self).items():
+            if isinstance(part, State | Memory):
+                setattr(twin, name, part.repeat(n))
+        twin.bind()
+        return twin
+
+
+class Step(Memory):
+    """A layer at one position, made by `layer.step(batch, width, context)`.
+
+    For every row `begin_row` is called once, then the step itself for every colour group of every
+    pixel, in raster order.
+    """
+
+    @abstractmethod
+    def begin_row(self, row: int) -> None:
+        """Prepare a row, at least 0: all inputs of the rows above are known.
+
+        A layer that sees the rows above alone may compute its whole row here.
+        """
+
+    @abstractmethod
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """Features of one colour group at one pixel.
+
+        Args:
+            x: (B, in of the group).
+            column: of the pixel.
+            group: colour group.
+
+        Returns:
+            (B, out of the group), valid until the next pixel.
+        """
+
+
+class InputStep(Step):
+    """The step of a layer that sees the network's input (mask A).
+
+    What it gets when it is called for a colour group is not known yet: it ignores that x. `see`
+    tells it each input as soon as it is known.
+    """
+
+    @abstractmethod
+    def see(self, x: Tensor, column: int, group: int) -> None:
+        """Take in the network's input of one colour group: (B, colours of the group), scaled."""
+
+
+def group_order(features: int, color_groups: int, parts: int) -> Tensor:
+    """Order that gathers a colour's features of all parts: int64, (parts * features,).
+
+    An LSTM's gates are split gate first, colour second; its steps want colour first.
+    """
+    return masks.group_index(features, color_groups, parts).argsort(stable=True)
+
+
+def group_columns(features: int, color_groups: int, parts: int) -> list[slice]:
+    """Where each colour lies in `group_order`."""
+    slices = masks.group_slices(features, color_groups)
+    return [slice(group.start * parts, group.stop * parts) for group in slices]
+
+
+def views(row: Tensor, width: int, groups: list[slice]) -> list[list[Tensor]]:
+    """The view of every pixel and colour group of a row: (B, W, F) -> [column][group] (B, F_k)."""
+    return [[row[:, column, group] for group in groups] for column in range(width)]
+
+
+def windows(lines: Tensor, taps: int) -> Tensor:
+    """What a convolution along rows multiplies its weight (R * K * F, out) with.
+
+    Args:
+        lines: (B, R, W + K - 1, F), padded.
+        taps: K.
+
+    Returns:
+        (B * W, R * K * F): one product for a whole row of the image.
+    """
+    seen = lines.unfold(2, taps, 1).permute(0, 2, 1, 4, 3)  # (B, W, R, K, F)
+    return seen.flatten(2).flatten(0, 1)
