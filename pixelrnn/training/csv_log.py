@@ -1,67 +1,164 @@
-"""metrics.csv: the curves of a run, kept over interruptions."""
+"""metrics.csv: the curves of a run, kept over interruptions.
+
+A run that was killed may have logged more than its last checkpoint knows of. The resumed run logs
+the same events again, in the same order, so the file is cut at the event that comes first.
+"""
 
 import csv
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
+from torch import Tensor
 
 from pixelrnn import atomic
-from pixelrnn.arguments import Positive, checked
+from pixelrnn.arguments import checked
+from pixelrnn.errors import RunError
+
+log = logging.getLogger(__name__)
+
+_COMMON = {"step", "epoch"}
+"""Columns that all rows have; they do not tell which event a row is of."""
+
+Row = dict[str, Any]
 
 
 class MetricsCSV(CSVLogger):
-    """Lightning's CSV logger, which would delete the file of the run it continues.
+    """Lightning's CSV logger, but it keeps the file of the run that it continues.
 
     Args:
         save_dir: folder of metrics.csv.
-        flush_logs_every_n_steps: how often rows are written.
     """
 
     @checked
-    def __init__(self, save_dir: Path | str, flush_logs_every_n_steps: Positive = 100) -> None:
-        super().__init__(
-            save_dir, name="", version="", flush_logs_every_n_steps=flush_logs_every_n_steps
-        )
+    def __init__(self, save_dir: Path | str) -> None:
+        super().__init__(save_dir, name="", version="")
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
+    def experiment(self) -> "_Writer":
         """The writer, made on first use."""
         if self._experiment is None:
-            self._experiment = _ContinuingWriter(self.log_dir)
+            self._experiment = _Writer(Path(self.save_dir) / "metrics.csv")
         return self._experiment
 
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Write nothing: the run's config.yaml says it all."""
 
-class _ContinuingWriter(ExperimentWriter):
-    """Keeps the rows before the step at which an interrupted run goes on."""
+    @property
+    def rows(self) -> int:
+        """Number of rows that the file holds; after a resume at least those it should hold."""
+        return self.experiment.rows
 
-    def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir)
-        self._goes_on = Path(self.metrics_file_path).is_file()
+    def resume(self, rows: int) -> None:
+        """Say how many rows were there when the checkpoint was written."""
+        self.experiment.rows = rows
 
-    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
-        """Record one row."""
-        if self._goes_on:
-            self._goes_on = False
-            self._drop_from(step or 0)
-        super().log_metrics(metrics_dict, step)
+
+class _Writer:
+    """Appends rows; a new column, or a resume, replaces the whole file at once.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RunError: a folder is in its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise RunError(f"{path}: is a folder; move it away, the curves of the run go there")
+        self.path = path
+        self.rows = 0
+        self._columns: list[str] = []
+        self._new: list[Row] = []
+        self._first = True
+
+    def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
+        """Add one row."""
+        row = {
+            name: value.item() if isinstance(value, Tensor) else value
+            for name, value in metrics.items()
+        }
+        row["step"] = step
+        if self._first:
+            self._first = False
+            self._continue(row)
+        self._new.append(row)
 
     def save(self) -> None:
-        """Write the rows; no hparams.yaml, the run's config.yaml says it all."""
-        super(ExperimentWriter, self).save()
+        """Write what is new."""
+        if not self._new:
+            return
+        columns = sorted(set(self._columns).union(*self._new))
+        if columns != self._columns:
+            kept = _read(self.path)[1] if self.path.is_file() else []
+            self._columns = columns
+            self._replace([row for row in kept if row is not None])
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, fieldnames=self._columns).writerows(self._new)
+        self.rows += len(self._new)
+        self._new = []
 
-    def _check_log_dir_exists(self) -> None:
-        """Keep what is there."""
+    def _continue(self, row: Row) -> None:
+        """Keep the rows of an earlier process that come before this one."""
+        expected, self.rows = self.rows, 0
+        found: list[Row | None] = []
+        if self.path.is_file():
+            self._columns, found = _read(self.path)
+            before = found[: _position(found, row)]
+            kept = [old for old in before if old is not None]
+            if len(kept) < expected:
+                shutil.copyfile(self.path, f"{self.path}.damaged")
+            self.rows = len(kept)
+            self._replace(kept)
+        if self.rows < expected:
+            copy = f"; the file as it was is {self.path}.damaged" if found else ""
+            log.warning(
+                "%s: damaged; %d of the %d rows before step %d are lost, the others are kept%s",
+                self.path, expected - self.rows, expected, row["step"], copy,
+            )  # fmt: skip
 
-    def _drop_from(self, step: int) -> None:
-        with open(self.metrics_file_path, newline="") as file:
-            reader = csv.DictReader(file)
-            self.metrics_keys = list(reader.fieldnames or [])
-            rows: list[dict[str, Any]] = [row for row in reader if int(row["step"] or 0) < step]
-        with atomic.replacing(Path(self.metrics_file_path)) as file:
-            writer = csv.DictWriter(file, fieldnames=self.metrics_keys)
+    def _replace(self, rows: list[Row]) -> None:
+        with atomic.replacing(self.path) as file:
+            writer = csv.DictWriter(file, fieldnames=self._columns)
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _position(rows: list[Row | None], new: Row) -> int:
+    """Where in the file the event of this row was logged, or would have been."""
+    for index, row in enumerate(rows):
+        if row is None or int(row["step"]) < new["step"]:
+            continue
+        metrics = {name for name, value in row.items() if value != ""} - _COMMON
+        if int(row["step"]) > new["step"] or metrics & new.keys():
+            return index
+    return len(rows)
+
+
+def _read(path: Path) -> tuple[list[str], list[Row | None]]:
+    """Columns and rows of a file; None for a row that is cut off or not made of numbers."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text.split("\n")
+    columns = lines[0].rstrip("\r").split(",")
+    if len(lines) == 1 or "step" not in columns:
+        return [], [None for line in lines if line]
+    last = [lines[-1]] if lines[-1] else []  # a whole row ends with a line break
+    rows: list[Row | None] = [_row(columns, line.rstrip("\r")) for line in lines[1:-1]]
+    return columns, rows + [None for _ in last]
+
+
+def _row(columns: list[str], line: str) -> Row | None:
+    values = line.split(",")
+    row: Row = dict(zip(columns, values, strict=False))
+    try:
+        for value in values:
+            float(value or 0)
+        whole = len(values) == len(columns) and int(row["step"]) >= 0
+    except ValueError:
+        return None
+    return row if whole else None

@@ -134,7 +134,7 @@ def _check_unmonitored(callbacks: dict[str, dict[str, Any] | None], dataset_id: 
         ConfigError: names the callbacks that would, and what to set instead.
     """
     monitored = [
-        f"callbacks.{name}.monitor=null" if name == "checkpoint" else f"callbacks.{name}=null"
+        f"callbacks.{name}=null"
         for name, node in callbacks.items()
         if node and str(node.get("monitor", "")).startswith("val/")
     ]

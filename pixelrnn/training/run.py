@@ -19,14 +19,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from pixelrnn import atomic, pictures, threads
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import naming, record, signature
-from pixelrnn.training import checkpoint, load, parts, process, settings, tracking
+from pixelrnn.training import checkpoint, interruption, load, parts, process, settings, tracking
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
 
@@ -72,6 +71,7 @@ def train(config: Mapping[str, Any]) -> dict[str, Any]:
         DataError: the data are missing or damaged.
         RunError: the folder holds another run, or is in use.
         TrainingError: the loss or the weights are not finite.
+        Interrupted: Ctrl-C or SIGTERM; the same configuration goes on from there.
     """
     return carry_out(prepare(config))
 
@@ -107,7 +107,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
     if plan.record is not None and not plan.unevaluated:
         return plan.record
     config, data, run = plan.config, plan.data, plan.folder
-    with process.seeded(config["seed"], config["threads"]):
+    with interruption.watching(), process.seeded(config["seed"], config["threads"]):
         module = parts.module(config)
         loggers = tracking.build(config) if plan.record is None else {}
         trainer = parts.trainer(config, data, list(loggers.values()))
@@ -179,8 +179,6 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
         print(f"pixelrnn: resuming from step {step} of {resume_from}", file=sys.stderr)
     record.start(run, config)
     seconds = _fit(module, plan.data, trainer, resume_from)
-    if not (run / "checkpoints" / "best.ckpt").is_file():  # it ended before its first validation
-        trainer.save_checkpoint(run / "checkpoints" / "best.ckpt")
     best = load.load_model(run)
     metrics = evaluate_splits(best, plan.data, plan.unevaluated, config)
     _final_samples(best, run, config["seed"])
@@ -209,14 +207,7 @@ def _fit(
 ) -> float:
     """Returns the seconds of training, those before an interruption included."""
     started = time.monotonic()
-    try:
-        trainer.fit(module, data, ckpt_path=resume_from)
-    except SIGTERMException as error:  # Lightning would leave with exit code 0
-        raise SystemExit(143) from error
-    except SystemExit as error:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
-        raise
+    trainer.fit(module, data, ckpt_path=resume_from)
     return module.seconds_before + time.monotonic() - started
 
 

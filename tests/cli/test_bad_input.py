@@ -29,7 +29,7 @@ TRAIN = [
     (["model.hidden=${model.hiden}"], "model.hidden"),
     (
         ["data=cifar10", "data.val_size=0"],
-        "set callbacks.early_stopping=null callbacks.checkpoint.monitor=null",
+        "set callbacks.early_stopping=null",
     ),
     (["model=row_lstm", "kernel.name=fastest"], "kernel.name=fastest"),
     (["model.hidden=["], "model.hidden"),

@@ -1,106 +1,109 @@
-"""Killed and resumed equals uninterrupted, to the last bit, wherever it was killed."""
+"""Killed or interrupted and resumed equals uninterrupted, to the last bit, wherever it was."""
+
+import signal
 
 import pytest
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 
-from pixelrnn.data import Digits
-from pixelrnn.models import PixelCNN
-from pixelrnn.training import checkpoint
-from pixelrnn.training.checkpoint import AtomicCheckpointIO
-from pixelrnn.training.csv_log import MetricsCSV
-from pixelrnn.training.module import PixelModule
-from pixelrnn.training.schedules import cosine
+from pixelrnn.errors import Interrupted
+from pixelrnn.training import interruption
+from tests.training.runs import STEPS_PER_EPOCH, At, fit, resumed, rows, state
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning advises on workers and loggers
-STEPS_PER_EPOCH = 6
 
 
 class Killed(BaseException):
     """Stands for kill -9: nothing after it runs, no checkpoint is written on the way out."""
 
 
-class KillAt(pl.Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            raise Killed
+def kill():
+    raise Killed
 
 
-def fit(folder, *, kill_at=None, resume=None, every=None, workers=0, ema=True, accumulate=1):
-    torch.manual_seed(0)
-    model = PixelCNN((1, 8, 8), 17, hidden=4, layers=1, head_width=4)
-    module = PixelModule(model, lambda p: torch.optim.AdamW(p, lr=0.01), cosine(2))
-    data = Digits(batch_size=256, num_workers=workers, seed=5)
-    save = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="best",
-        monitor="val/bits_per_dim" if every is None else None,
-        save_last=True,
-        every_n_train_steps=every,
-        enable_version_counter=False,
-    )
-    callbacks = [save, *([EMAWeightAveraging(decay=0.9, use_buffers=False)] if ema else [])]
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=3,
-        callbacks=[*callbacks, *([KillAt(kill_at)] if kill_at else [])],
-        logger=MetricsCSV(folder, flush_logs_every_n_steps=1),
-        plugins=[AtomicCheckpointIO()],
-        log_every_n_steps=1,
-        accumulate_grad_batches=accumulate,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    trainer.fit(module, data, ckpt_path=resume)
-    return module
+def interrupt(number=signal.SIGINT):
+    return lambda: signal.raise_signal(number)
 
 
-def final(folder):
-    content = checkpoint.read(folder / "checkpoints" / "last.ckpt")
-    weights = content.get("current_model_state", content["state_dict"])
-    averages = content["state_dict"]
-    return {**{f"raw {k}": v for k, v in weights.items()}, **averages}
+def assert_equal(one, other, path=""):
+    """All tensors and values of two checkpoints are the same."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            assert_equal(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_equal(a, b, f"{path}[{index}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
 
 
-def curves(folder):
-    lines = (folder / "metrics.csv").read_text().splitlines()
-    return sorted(lines[1:])
+def assert_same_run(one, other):
+    """Both checkpoints and the curves are the same; progress counters aside, which count tries."""
+    for name in ("best", "last"):
+        ours, theirs = state(one, name), state(other, name)
+        for content in (ours, theirs):
+            content.pop("loops")
+        assert_equal(ours, theirs, name)
+    assert rows(one) == rows(other)
 
 
-@pytest.mark.parametrize(
-    ("kill_at", "options"),
-    [
-        (9, {"every": 4}),  # mid-epoch
-        (STEPS_PER_EPOCH + 1, {"every": STEPS_PER_EPOCH}),  # saved at an epoch's last step
-        (STEPS_PER_EPOCH + 1, {"every": STEPS_PER_EPOCH - 1}),  # one before
-        (2 * STEPS_PER_EPOCH + 2, {"every": STEPS_PER_EPOCH + 1}),  # an epoch's first step
-        (2 * STEPS_PER_EPOCH + 3, {}),  # saved after validation, as by default
-        (9, {"every": 4, "workers": 2}),
-        (2 * STEPS_PER_EPOCH + 3, {"workers": 2}),
-        (9, {"every": 4, "ema": False}),
-        (5, {"every": 2, "accumulate": 2}),
-    ],
-    ids=str,
-)
-def test_resumed_equals_uninterrupted(tmp_path, kill_at, options):
-    fit(tmp_path / "whole", **options)
+WHOLE = {}
+
+
+@pytest.fixture
+def whole(tmp_path_factory):
+    """Folder of the uninterrupted run with the same options."""
+
+    def of(**options):
+        key = str(sorted(options.items(), key=str))
+        if key not in WHOLE:
+            WHOLE[key] = tmp_path_factory.mktemp("whole")
+            fit(WHOLE[key], **options)
+        return WHOLE[key]
+
+    return of
+
+
+MOMENTS = [
+    ("on_train_batch_start", 1),
+    ("on_train_batch_start", 9),
+    ("on_before_zero_grad", 4),
+    ("on_after_backward", 9),
+    ("on_before_optimizer_step", STEPS_PER_EPOCH),  # the last step of an epoch
+    ("on_train_batch_end", 9),
+    ("on_train_batch_end", 2 * STEPS_PER_EPOCH),
+    ("on_validation_start", 1),
+    ("on_validation_epoch_start", 2),
+    ("on_validation_batch_end", 2),
+    ("on_validation_batch_end", 3),
+    ("on_validation_epoch_end", 2),
+    ("on_validation_end", 1),
+    ("on_validation_end", 3),
+    ("on_save_checkpoint", 1),
+    ("on_save_checkpoint", 3),
+    ("on_train_epoch_end", 2),
+    ("on_train_epoch_start", 3),
+    ("on_train_end", 1),
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_interrupted_equals_uninterrupted(tmp_path, whole, moment):
+    with pytest.raises(Interrupted) as caught, interruption.watching():
+        fit(tmp_path, At(*moment, interrupt()))
+    assert caught.value.exit_code == 130
+    resumed(tmp_path)
+    assert_same_run(whole(), tmp_path)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_killed_equals_uninterrupted(tmp_path, whole, moment):
+    """Also the part of the curves that was written after the last checkpoint is not doubled."""
     with pytest.raises(Killed):
-        fit(tmp_path / "killed", kill_at=kill_at, **options)
-    last = checkpoint.sound_checkpoint(tmp_path / "killed", ("last",))
-    fit(tmp_path / "killed", resume=last, **options)
-    whole, resumed = final(tmp_path / "whole"), final(tmp_path / "killed")
-    assert whole.keys() == resumed.keys()
-    for name, weight in whole.items():
-        assert torch.equal(weight, resumed[name]), name
-    assert curves(tmp_path / "whole") == curves(tmp_path / "killed")
-
-
-def test_nothing_in_a_checkpoint_needs_pickle(tmp_path):
-    fit(tmp_path)
-    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint
-    assert unsafe(tmp_path / "checkpoints" / "last.ckpt") == []
+        fit(tmp_path, At(*moment, kill), minutes=1e-9)  # a save after every step
+    resumed(tmp_path)
+    assert_same_run(whole(), tmp_path)

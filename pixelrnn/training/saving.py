@@ -1,0 +1,207 @@
+"""When a run writes its checkpoints.
+
+    best.ckpt   after a validation that is better than all before, and at no other time
+    last.ckpt   after every validation and epoch, every few minutes, when a signal asks to stop,
+                and before a validation begins
+
+All states are saved between two optimiser steps, never between the batches of one accumulated step.
+A signal that arrives in a validation leaves at once: the state before it is on disc, marked so that
+the validation is done again.
+"""
+
+import math
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
+
+from pixelrnn.arguments import checked
+from pixelrnn.training import interruption, random_state
+from pixelrnn.training.csv_log import MetricsCSV
+
+MONITOR = "val/bits_per_dim"
+
+Minutes = Annotated[float, Field(gt=0)]
+
+
+class RunCheckpoints(Checkpoint):
+    """Writes best.ckpt and last.ckpt of a run, and stops the training when a signal asks for it.
+
+    Without validation images best.ckpt is the state after the last epoch. A training that ends
+    before its first validation leaves its last state as best.ckpt.
+
+    Args:
+        folder: where the checkpoints go.
+        every_minutes: longest time between two writes of last.ckpt, but for the time of a step or
+            of a validation.
+    """
+
+    @checked
+    def __init__(self, folder: Path | str, every_minutes: Minutes = 5) -> None:
+        self.folder = Path(folder)
+        self.every_minutes = every_minutes
+        self.best: float | None = None
+        self._saved_step = -1
+        self._validated_step = -1
+        self._saved_at = time.monotonic()
+        self._validation_due = False
+        self._generators: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best validation so far, and the states of the random generators."""
+        return {"best": self.best, "generators": random_state.captured()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned; the generators are set when training starts."""
+        self.best = state_dict["best"]
+        self._generators = state_dict["generators"]
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep whether training was to stop, and whether a validation is still to be done."""
+        checkpoint["should_stop"] = trainer.should_stop
+        checkpoint["curve_rows"] = max((curves.rows for curves in _curves(trainer)), default=0)
+        if self._validation_due:
+            _mark_validation_as_due(checkpoint["loops"])
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Stop at once if the run was about to, by early stopping; tell the logger of a resume."""
+        trainer.should_stop = bool(checkpoint.get("should_stop"))
+        for curves in _curves(trainer):
+            curves.resume(checkpoint.get("curve_rows", 0))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let signals wait for the end of a step from here on."""
+        self._saved_at = time.monotonic()
+        if self._generators is not None:
+            random_state.restore(self._generators)
+            self._note_saved(trainer)
+        watch = interruption.current()
+        if watch is not None:
+            watch.take_over()
+            watch.waits = True
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave if a signal asks for it and the step before is saved; its metrics are logged."""
+        if self._saved_step == trainer.global_step:
+            self._leave_if_asked()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time or a signal asks for it, unless a hook that comes next does."""
+        epoch = trainer.fit_loop.epoch_loop
+        fetcher = trainer.fit_loop._data_fetcher
+        assert fetcher is not None
+        if self._is_due() and not (
+            trainer.fit_loop._should_accumulate()
+            or epoch.batch_progress.is_last_batch
+            or epoch._should_check_val_fx(fetcher)
+        ):
+            self._save_last(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the state before the validation; then signals need not wait."""
+        if not _in_training(trainer) or trainer.fit_loop._should_accumulate():
+            return
+        self._validation_due = True
+        self._save_last(trainer)
+        watch = interruption.current()
+        if watch is not None:
+            watch.waits = False
+        self._leave_if_asked()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best, then the last state."""
+        if not _in_training(trainer):
+            return
+        watch = interruption.current()
+        if watch is not None:
+            watch.waits = True
+        self._validation_due = False
+        score = float(trainer.callback_metrics.get(MONITOR, math.nan))
+        if score < (math.inf if self.best is None else self.best):
+            self.best = score
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+        if not trainer.fit_loop._should_accumulate():
+            self._save_last(trainer)
+            self._validated_step = trainer.global_step
+            self._leave_if_asked()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after an epoch without validation, and leave if a signal asks for it."""
+        if self._validated_step != trainer.global_step:
+            if not trainer.enable_validation:
+                trainer.save_checkpoint(self.folder / "best.ckpt")
+            self._save_last(trainer)
+        self._leave_if_asked()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make sure that there is a best.ckpt; signals take effect at once from here on."""
+        if self.best is None and trainer.enable_validation:
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+        self._let_signals_through()
+        self._leave_if_asked()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save nothing: what the state is at this moment is unknown."""
+        self._let_signals_through()
+
+    def _is_due(self) -> bool:
+        watch = interruption.current()
+        waited = time.monotonic() - self._saved_at
+        return waited >= 60 * self.every_minutes or (watch is not None and watch.asked)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._saved_at = time.monotonic()
+        self._note_saved(trainer)
+
+    def _note_saved(self, trainer: Trainer) -> None:
+        self._saved_step = trainer.global_step
+        watch = interruption.current()
+        if watch is not None:
+            watch.saved = f"the same command goes on from step {trainer.global_step}"
+
+    def _leave_if_asked(self) -> None:
+        watch = interruption.current()
+        if watch is not None:
+            watch.leave_if_asked()
+
+    def _let_signals_through(self) -> None:
+        watch = interruption.current()
+        if watch is not None:
+            watch.waits = False
+
+
+def _curves(trainer: Trainer) -> list[MetricsCSV]:
+    return [logger for logger in trainer.loggers if isinstance(logger, MetricsCSV)]
+
+
+def _in_training(trainer: Trainer) -> bool:
+    return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+
+
+def _mark_validation_as_due(loops: dict[str, Any]) -> None:
+    """Make Lightning validate first when it resumes.
+
+    It does so for a state saved in the middle of a validation batch: one batch more is started than
+    is completed. As none counts as completed, it begins with the first.
+    """
+    progress = loops["fit_loop"]["epoch_loop.val_loop.batch_progress"]
+    done = progress["total"]["completed"]
+    started = {"ready": done + 1, "started": done + 1, "processed": done, "completed": done}
+    progress["total"] = started
+    progress["current"] = dict.fromkeys(started, 0)
+    progress["is_last_batch"] = False
