@@ -131,6 +131,10 @@ def watching() -> Iterator[None]:
     except Stop as stop:
         number = signal.Signals(stop.args[0])
         raise Interrupted(number, f"interrupted by {number.name}; {watch.saved}") from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # which Lightning turned into this
+            raise Interrupted(signal.SIGINT, f"interrupted; {watch.saved}") from None
+        raise
     finally:
         watch.give_back()
         _watch = None

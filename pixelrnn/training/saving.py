@@ -66,8 +66,7 @@ class RunCheckpoints(Checkpoint):
         """Keep whether training was to stop, and whether a validation is still to be done."""
         checkpoint["should_stop"] = trainer.should_stop
         checkpoint["curve_rows"] = max((curves.rows for curves in _curves(trainer)), default=0)
-        if self._validation_due:
-            _mark_validation_as_due(checkpoint["loops"])
+        _settle_validation(checkpoint["loops"], self._validation_due)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -193,15 +192,16 @@ def _in_training(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
-def _mark_validation_as_due(loops: dict[str, Any]) -> None:
-    """Make Lightning validate first when it resumes.
+def _settle_validation(loops: dict[str, Any], due: bool) -> None:
+    """Say in the counts of validation batches whether a validation is to be done.
 
-    It does so for a state saved in the middle of a validation batch: one batch more is started than
-    is completed. As none counts as completed, it begins with the first.
+    Lightning validates first when it resumes from a state of which one batch more was started than
+    was completed; as the current pass has completed none, it begins with the first.
     """
     progress = loops["fit_loop"]["epoch_loop.val_loop.batch_progress"]
-    done = progress["total"]["completed"]
-    started = {"ready": done + 1, "started": done + 1, "processed": done, "completed": done}
-    progress["total"] = started
-    progress["current"] = dict.fromkeys(started, 0)
-    progress["is_last_batch"] = False
+    completed = progress["total"]["completed"]
+    progress["total"] = dict.fromkeys(progress["total"], completed)
+    if due:
+        progress["total"] |= {"ready": completed + 1, "started": completed + 1}
+        progress["current"] = dict.fromkeys(progress["current"], 0)
+        progress["is_last_batch"] = False

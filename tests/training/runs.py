@@ -85,9 +85,10 @@ def fit(
     return module
 
 
-def resumed(folder, **options):
+def resumed(folder, *callbacks, **options):
     """Go on from last.ckpt, if it is there."""
-    return fit(folder, resume=checkpoint.sound_checkpoint(folder, ("last",)), **options)
+    last = checkpoint.sound_checkpoint(folder, ("last",))
+    return fit(folder, *callbacks, resume=last, **options)
 
 
 def state(folder, name="last"):

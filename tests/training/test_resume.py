@@ -1,12 +1,15 @@
 """Killed or interrupted and resumed equals uninterrupted, to the last bit, wherever it was."""
 
+import contextlib
 import signal
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from pixelrnn.errors import Interrupted
-from pixelrnn.training import interruption
+from pixelrnn.models import DiagonalBiLSTM, RowLSTM
+from pixelrnn.training import checkpoint, interruption
 from tests.training.runs import STEPS_PER_EPOCH, At, fit, resumed, rows, state
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning advises on workers and loggers
@@ -100,10 +103,117 @@ def test_interrupted_equals_uninterrupted(tmp_path, whole, moment):
     assert_same_run(whole(), tmp_path)
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+@pytest.mark.parametrize("moment", MOMENTS[::2], ids=str)
 def test_killed_equals_uninterrupted(tmp_path, whole, moment):
     """Also the part of the curves that was written after the last checkpoint is not doubled."""
     with pytest.raises(Killed):
         fit(tmp_path, At(*moment, kill), minutes=1e-9)  # a save after every step
     resumed(tmp_path)
     assert_same_run(whole(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 2},
+        {"decay": None},
+        {"val_check_interval": 4},  # twice in an epoch, and not at its end
+        {"limit_val_batches": 0},
+        {"check_val_every_n_epoch": 2},
+        {"max_steps": 10},  # ends within an epoch
+        {"accumulate_grad_batches": 4},  # the last step of an epoch has two batches
+        {"accumulate_grad_batches": 4, "val_check_interval": 3},  # validates within a step
+        {"kind": RowLSTM},
+        {"kind": DiagonalBiLSTM},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("at", [6, 9])
+def test_with_other_settings(tmp_path, whole, options, at):
+    """Interrupted in the middle of a batch, then killed in the next but one, then let go on."""
+    with pytest.raises(Interrupted), interruption.watching():
+        fit(tmp_path, At("on_after_backward", at, interrupt()), **options)
+    with contextlib.suppress(Killed):  # or it came to its end before
+        resumed(tmp_path, At("on_train_batch_start", 3, kill), minutes=1e-9, **options)
+    resumed(tmp_path, **options)
+    assert_same_run(whole(**options), tmp_path)
+
+
+@pytest.mark.parametrize("moment", MOMENTS[1::3], ids=str)
+def test_a_second_signal_leaves_at_once_and_saves_nothing(tmp_path, moment):
+    def twice():
+        before.update(files(tmp_path))
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    before = {}
+    with pytest.raises(Interrupted) as caught, interruption.watching():
+        fit(tmp_path, At(*moment, twice))
+    assert caught.value.exit_code == 143
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
+def test_no_interruption_touches_the_best_checkpoint(tmp_path, error):
+    """Of a training that gets worse and worse after its first epoch."""
+
+    def fail():
+        before.update(files(tmp_path))
+        raise error
+
+    before = {}
+    with pytest.raises((error, SystemExit)):
+        fit(tmp_path, At("on_train_batch_end", 10, fail), lr=3.0)
+    assert files(tmp_path) == before
+    best = state(tmp_path, "best")
+    assert best["global_step"] == STEPS_PER_EPOCH
+    with pytest.raises(Interrupted), interruption.watching():
+        resumed(tmp_path, At("on_train_batch_end", 2, interrupt()), lr=3.0)
+    after = files(tmp_path)
+    assert after.pop("last.ckpt") != before.pop("last.ckpt")
+    assert after["best.ckpt"] == before["best.ckpt"]
+    assert state(tmp_path)["global_step"] == STEPS_PER_EPOCH + 2
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in (folder / "checkpoints").glob("*.ckpt")}
+
+
+def test_a_training_that_early_stopping_ended_stays_ended(tmp_path):
+    """Killed after the last validation: the resumed run does no further step."""
+    fit(tmp_path / "whole", lr=3.0, max_epochs=9)
+    with pytest.raises(Killed):
+        fit(tmp_path / "killed", At("on_train_epoch_end", 3, kill), lr=3.0, max_epochs=9)
+    resumed(tmp_path / "killed", lr=3.0, max_epochs=9)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_last_is_saved_every_few_minutes(tmp_path, monkeypatch):
+    steps = []
+
+    def look():
+        if (tmp_path / "checkpoints" / "last.ckpt").is_file():
+            steps.append(state(tmp_path)["global_step"])
+
+    class Look(pl.Callback):
+        def on_train_batch_start(self, *_):
+            look()
+
+    fit(tmp_path, Look(), minutes=1e-9, max_epochs=1, limit_val_batches=0)
+    assert steps == [1, 2, 3, 4, 5]
+
+
+def test_nothing_in_a_checkpoint_needs_pickle(tmp_path):
+    fit(tmp_path, max_epochs=1)
+    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint
+    for name in ("last", "best"):
+        assert unsafe(tmp_path / "checkpoints" / f"{name}.ckpt") == []
+
+
+def test_a_fallen_back_resume_from_best_goes_on(tmp_path):
+    fit(tmp_path, max_epochs=2)
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half")
+    best = checkpoint.sound_checkpoint(tmp_path, ("last", "best"))
+    assert best.name == "best.ckpt"
+    fit(tmp_path, resume=best)
+    assert state(tmp_path)["global_step"] == 3 * STEPS_PER_EPOCH
