@@ -105,7 +105,7 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
                 # the errors of requests have no number; those of the disc have one
                 if error.errno is not None and not isinstance(error, ConnectionError):
                     raise
-                failures[url] = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                failures[url] = _reason(error)
             else:
                 with open(fetched, "rb") as stream:
                     os.fsync(stream.fileno())
@@ -119,6 +119,12 @@ def _fetch(file: RawFile, path: Path, fault: str) -> Path:
         f"{path} {fault}, and it could not be fetched ({tried}). Check the network and try again, "
         f"or fetch it by other means: {file.bytes:,} bytes, SHA-256 {file.sha256}"
     )
+
+
+def _reason(error: OSError) -> str:
+    """One line; requests wraps the error of urllib3, which says more in fewer words."""
+    inner = getattr(error.args[0], "reason", None) if error.args else None
+    return (str(inner or error).splitlines() or [type(error).__name__])[0][:200]
 
 
 class _WrongContentError(Exception):

@@ -46,7 +46,8 @@ def test_splits_are_cut_in_file_order(name, tmp_path):
 @EVERY
 def test_setup_before_prepare_names_the_command(name, tmp_path):
     module, _ = MAKERS[name](tmp_path)
-    with pytest.raises(DataError, match=rf"not prepared.*pixelrnn data {name} paths\.data="):
+    words = {"mnist_static": "mnist", "mnist_grey": r"mnist data\.binarize=none"}.get(name, name)
+    with pytest.raises(DataError, match=rf"not prepared.*pixelrnn data {words} paths\.data="):
         module.setup()
 
 
@@ -150,7 +151,7 @@ def test_wrong_counts_are_refused(count, tmp_path):
         read_idx(tmp_path / "i.gz", count)
     with pytest.raises(DataError, match=r"a\.amat: expected"):
         read_amat(tmp_path / "a.amat", count)
-    store = Store(tmp_path, "t", {"train": Part((count, 3, 32, 32))})
+    store = Store(tmp_path, "t", {"train": Part((count, 3, 32, 32))}, "pixelrnn data t")
 
     def build(builder):
         with builder.part("train") as out:
