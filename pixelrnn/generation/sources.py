@@ -15,6 +15,10 @@ Generators = torch.Generator | Sequence[torch.Generator] | None
 the network's numbers are: see `raster`); or one for all images; or None: torch's global one."""
 
 
+BLOCK = 256
+"""Uniforms drawn at once from the generator of an image."""
+
+
 class Position(NamedTuple):
     """A sub-pixel in raster order."""
 
@@ -38,8 +42,9 @@ SourceOf = Callable[[slice], Source]
 class Draw:
     """Draws by inversion: the number of levels whose cumulative probability is at most u.
 
-    One uniform u per sub-pixel and image, whatever the distribution, so that two samplers with the
-    same generator see the same uniforms.
+    One uniform u is used per sub-pixel and image, whatever the distribution, so that two samplers
+    with the same generator see the same uniforms. A generator of one image gives them in blocks of
+    `BLOCK`, which is faster; it may therefore be left further on than the image needed.
 
     Args:
         generators: see `Generators`.
@@ -57,14 +62,21 @@ class Draw:
             )
         self.generators = generators
         self.temperature = temperature
+        self.block: list[Tensor] = []  # uniforms of the next sub-pixels, (B, 1) each, last first
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `Source`."""
+        uniform = self._uniforms(len(log_probs), log_probs.device)
+        return invert(log_probs.double() / self.temperature, uniform)
+
+    def _uniforms(self, n: int, device: torch.device) -> Tensor:
+        """(n, 1) float64 in [0, 1)."""
         if self.generators is None or isinstance(self.generators, torch.Generator):
-            uniform = uniforms(len(log_probs), self.generators)
-        else:
-            uniform = torch.cat([uniforms(1, generator) for generator in self.generators])
-        return invert(log_probs.double() / self.temperature, uniform.to(log_probs.device))
+            return uniforms(n, self.generators).to(device)
+        if not self.block:
+            columns = [uniforms(BLOCK, generator) for generator in self.generators]
+            self.block = list(torch.stack(columns, dim=1).to(device).flip(0))
+        return self.block.pop()
 
 
 class Completion:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
-from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,13 +53,3 @@ def set_forget_bias(bias: Tensor, hidden: int, value: float) -> None:
     """Set the forget gates' part of an input-to-state bias, (blocks of o, f, i, g) flattened."""
     with torch.no_grad():
         bias.view(-1, 4, hidden)[:, 1] = value
-
-
-def cell_steps(
-    gates: list[list[Tensor]], cells: list[list[Tensor]], hiddens: list[list[Tensor]]
-) -> list[list[Advance]]:
-    """Equation 3 at [column][group] of a row, from such views of gates, cells, hidden states."""
-    return [
-        [advance_of(*buffers) for buffers in zip(*columns, strict=True)]
-        for columns in zip(gates, cells, hiddens, strict=True)
-    ]

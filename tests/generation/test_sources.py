@@ -5,7 +5,7 @@ import torch
 from helpers import CATALOGUE, all_images, name_of
 from scipy import stats
 
-from pixelrnn.generation.sources import for_images, invert
+from pixelrnn.generation.sources import BLOCK, Draw, Position, for_images, invert
 
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
 
@@ -86,3 +86,14 @@ def test_low_temperature_takes_the_likeliest():
     assert (images == images[:1]).all()
     likeliest = model.conditionals(images).argmax(2)
     assert torch.equal(likeliest.to(torch.uint8), images)
+
+
+def test_an_image_gets_the_uniforms_of_its_generator_one_by_one():
+    """They are drawn in blocks, but are those that would be drawn one at a time."""
+    draw, at = Draw(for_images(5, 3)), Position(0, 0, 0)
+    steps = torch.full((3, 1000), 1e-3).double().log()
+    found = torch.stack([draw(steps, at) for _ in range(BLOCK + 5)])
+    each = for_images(5, 3)
+    for index in range(BLOCK + 5):
+        uniform = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in each])
+        assert torch.equal(found[index], invert(steps, uniform[:, None]))

@@ -1,4 +1,4 @@
-"""Each layer, position by position, is the layer on the whole map."""
+"""Each layer, position by position, is the layer on the whole map, and its plain twin."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
+from pixelrnn.layers.steps import plain
 from pixelrnn.layers.steps.base import InputStep
 from pixelrnn.ops import masks
 
@@ -29,12 +30,23 @@ LAYERS = {
 }
 
 
-def walk(layer, x, groups):
+def twin_of(layer, batch, width):
+    if isinstance(layer, RowLSTMLayer):
+        return plain.PlainRowLSTM(layer, batch)
+    if isinstance(layer, DiagonalBiLSTMLayer):
+        return plain.PlainDiagonalBiLSTM(layer, batch, width)
+    if isinstance(layer, Stem):
+        if layer.row_end is not None:
+            return plain.PlainRowEnd(layer, batch, width)
+        layer = layer.conv
+    return (plain.PlainInputConv if layer.mask_type == "A" else plain.PlainConv)(layer, batch)
+
+
+def walk(step, x, groups):
     """(H, W, B, in) -> (H, W, B, out), by steps."""
-    height, width, batch, features = x.shape
+    height, width, _, features = x.shape
     slices = masks.group_slices(features, groups)
-    step = layer.step(batch, width)
-    sees_input = isinstance(step, InputStep)
+    sees_input = isinstance(step, InputStep | plain.PlainInputConv)
     rows = []
     for r in range(height):
         step.begin_row(r)
@@ -69,5 +81,7 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
         parts = getattr(layer, "parts", 1)
         order = masks.group_index(expected.shape[-1] // parts, groups, parts)
         expected = expected[..., order.argsort(stable=True)]  # colour first, then part
-        got = walk(layer, x, groups)
+        got = walk(layer.step(2, size[1]), x, groups)
+        twin = walk(twin_of(layer, 2, size[1]), x, groups)
     torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(twin, expected, rtol=tolerance, atol=tolerance)

@@ -22,6 +22,7 @@ from typing import Self
 from torch import Tensor
 
 from pixelrnn.ops import masks
+from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
 
 
 @dataclasses.dataclass
@@ -130,3 +131,19 @@ def windows(lines: Tensor, taps: int) -> Tensor:
     """
     seen = lines.unfold(2, taps, 1).permute(0, 2, 1, 4, 3)  # (B, W, R, K, F)
     return seen.flatten(2).flatten(0, 1)
+
+
+def cell_steps(
+    gates: list[list[Tensor]], cells: list[list[Tensor]], hiddens: list[list[Tensor]]
+) -> list[list[Advance]]:
+    """Equation 3 at every [column][group] of a row.
+
+    Args:
+        gates: at [column][group], (B, 4 F_k); overwritten.
+        cells: (B, F_k), c before; becomes c after.
+        hiddens: (B, F_k), written: h after.
+    """
+    return [
+        [advance_of(*buffers) for buffers in zip(*columns, strict=True)]
+        for columns in zip(gates, cells, hiddens, strict=True)
+    ]

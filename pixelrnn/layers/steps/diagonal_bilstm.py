@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from pixelrnn.layers.lstm_state import cell_steps
-from pixelrnn.layers.steps.base import Memory, State, Step, views
+from pixelrnn.layers.steps.base import Memory, State, Step, cell_steps, views
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.single_position import advance_of

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from pixelrnn.layers.lstm_state import cell_steps
-from pixelrnn.layers.steps.base import State, Step, views, windows
+from pixelrnn.layers.steps.base import State, Step, cell_steps, views, windows
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
 from pixelrnn.ops.few_rows import product
