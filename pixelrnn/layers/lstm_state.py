@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 
-from pixelrnn.ops.conv_lstm.dispatch import Kernel
+from pixelrnn.ops.conv_lstm.dispatch import Kernel, Name, present_name
 
 
 @dataclass(kw_only=True, eq=False)
@@ -21,7 +23,7 @@ class LSTMSettings:
 
     forget_bias: float = 0.0
     learned_initial_state: bool = True
-    kernel: Kernel | str = "auto"
+    kernel: Kernel | Annotated[Name, BeforeValidator(present_name)] = "auto"
 
 
 class LSTMState(nn.Module):
