@@ -1,7 +1,8 @@
 import multiprocessing
 
 import pytest
-from local_server import LocalServer
+
+from tests.data.local_server import LocalServer
 
 # before any test starts the server of processes, or each of its children imports torch anew
 multiprocessing.set_forkserver_preload(["pixelrnn.data"])

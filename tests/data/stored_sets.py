@@ -1,10 +1,10 @@
 """Tiny published sets: raw files under root/raw, and the data module that reads them."""
 
 import numpy as np
-import raw_formats as raw
 
 from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet
 from pixelrnn.data.registry import SOURCES
+from tests.data import raw_formats as raw
 
 TRAIN, TEST = 20, 10
 

@@ -4,13 +4,13 @@ import time
 
 import numpy as np
 import pytest
-import stored_sets
 from PIL import Image
 
 from pixelrnn.cli import compose
 from pixelrnn.cli import data as verb
 from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import ConfigError, DataError
+from tests.data import stored_sets
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
-import process_jobs
 import pytest
-import raw_formats as raw
-import stored_sets
 
 from pixelrnn.data import disk
 from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import DataError
+from tests.data import process_jobs, stored_sets
+from tests.data import raw_formats as raw
 
 
 @pytest.fixture

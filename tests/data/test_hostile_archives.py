@@ -6,10 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
-import raw_formats as raw
-import stored_sets
 
 from pixelrnn.errors import DataError
+from tests.data import raw_formats as raw
+from tests.data import stored_sets
 
 
 def _replace_tar(module, part, members, mode):

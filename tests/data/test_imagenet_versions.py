@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import raw_formats as raw
-import stored_sets
 
 from pixelrnn.data import DownsampledImageNet
 from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import DataError
+from tests.data import raw_formats as raw
+from tests.data import stored_sets
 
 
 def _names_both(message):

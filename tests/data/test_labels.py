@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-import raw_formats as raw
-import stored_sets
 from sklearn.datasets import load_digits
 
 from pixelrnn.data import Digits, Mesh, Patches
 from pixelrnn.data.mnist import read_idx_labels
 from pixelrnn.errors import DataError
+from tests.data import raw_formats as raw
+from tests.data import stored_sets
 
 VAL = 5  # images that the tiny sets keep for validation
 

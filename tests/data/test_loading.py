@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import stored_sets
 import torch
 from pytorch_lightning import Trainer
 
@@ -18,6 +17,7 @@ from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.models import PixelCNN
 from pixelrnn.training.module import PixelModule
+from tests.data import stored_sets
 
 
 @pytest.fixture

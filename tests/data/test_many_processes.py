@@ -9,13 +9,12 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import process_jobs
 import pytest
-import stored_sets
 from filelock import FileLock
 
 from pixelrnn.data import converted, disk
 from pixelrnn.errors import DataError
+from tests.data import process_jobs, stored_sets
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,15 @@ import contextlib
 
 import numpy as np
 import pytest
-import raw_formats as raw
-import stored_sets
-from stored_sets import MAKERS
 
 from pixelrnn.data.cifar10 import read_archive
 from pixelrnn.data.converted import Part, Store
 from pixelrnn.data.mnist import read_amat, read_idx
 from pixelrnn.data.png_tar import convert as convert_tar
 from pixelrnn.errors import DataError
+from tests.data import raw_formats as raw
+from tests.data import stored_sets
+from tests.data.stored_sets import MAKERS
 
 EVERY = pytest.mark.parametrize("name", MAKERS)
 
