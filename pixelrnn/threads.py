@@ -2,14 +2,13 @@
 
 Small products gain little from a second thread, and while other processes keep the cores busy,
 threads that wait for each other make them 5 to 100 times slower. So a second thread has to be worth
-it, and a process never takes more threads than `cores()`.
+it, and a process never takes more threads than `cores()`. Torch is imported where it is needed, so
+that the command line can count cores without it.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
 
 SMALL_TRAINING = 1_000_000_000
 """Weights x images x pixels of a training step below which it takes one thread."""
@@ -49,12 +48,16 @@ def for_generation(weights: int, images: int) -> int:
     A function of sizes: the same walk on the same machine takes the same number, and repeats to the
     last bit.
     """
+    import torch
+
     return max(1, min(torch.get_num_threads(), weights * images // GENERATION_PER_THREAD))
 
 
 @contextmanager
 def limited(count: int) -> Iterator[None]:
     """Run torch's CPU operations on `count` threads, then on as many as before."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

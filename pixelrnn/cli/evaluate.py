@@ -49,6 +49,6 @@ def evaluate(
     folder = record.folder_of(Path(run))
     data = load.load_data(folder)
     data.eval_batch_size = batch_size or data.eval_batch_size
-    metrics = evaluate_split(model, data, split, accelerator)
+    metrics = evaluate_split(model, data, split, accelerator, progress=True)
     Console().print(report.likelihood_table(metrics, folder.name))
     return metrics

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs import naming, record
+from pixelrnn.runs import naming, record, upgrade
 from pixelrnn.training import run, trust
 
 _MAY_CHANGE = ("folder", "threads")
@@ -28,9 +28,8 @@ def plan(folder: str, argv: list[str]) -> run.Plan:
     changes = _changes(argv)
     config = record.config(Path(folder))
     trust.check(config, trust.RUNS, f"{folder}/config.yaml")
-    signature = config.pop("signature", None)
-    config = naming.moved(config, changes.pop("folder", None) or folder) | changes
-    return run.prepare(config, signature)
+    moved = naming.moved(upgrade.upgraded(config), changes.pop("folder", None) or folder)
+    return run.prepare_again(moved | changes)
 
 
 def _changes(argv: list[str]) -> dict[str, Any]:

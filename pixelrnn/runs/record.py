@@ -63,12 +63,15 @@ def results(run: Path) -> dict[str, Any] | None:
         RunError: results.json is damaged.
     """
     path = run / "results.json"
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RunError(f"{path}: not readable ({error}); delete it to evaluate anew") from error
+    if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
+        raise RunError(f"{path}: not the record of a run; delete it to evaluate anew")
+    return content
 
 
 def folder_of(path: Path) -> Path:
@@ -120,16 +123,20 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> tuple[str | None, bool | None]:
-    """Commit of the source this package runs from, and whether it was changed since."""
-    folder = Path(__file__).parent
+    """Commit of the source this package runs from, and whether it was changed since.
+
+    None where git does not track this file, such as in an environment inside another repository.
+    """
+    file = Path(__file__)
     try:
-        commit, status = (
+        _, commit, status = (
             subprocess.run(
-                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+                ["git", "-C", str(file.parent), *words], capture_output=True, text=True, check=True
             ).stdout.strip()
             for words in (
+                ("ls-files", "--error-unmatch", "--", file.name),
                 ("rev-parse", "HEAD"),
-                ("status", "--porcelain", "--untracked-files=no", "--", "."),
+                ("status", "--porcelain", "--untracked-files=no", "--", ".."),
             )
         )
     except (OSError, subprocess.CalledProcessError):

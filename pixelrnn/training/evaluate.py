@@ -2,19 +2,23 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from pytorch_lightning import Trainer
 
 from pixelrnn.data.base import PixelDataModule, Split
 from pixelrnn.models.base import ImageDistribution
+from pixelrnn.training.evaluation_progress import EvaluationProgress
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
 
 
 def evaluate_splits(
-    model: ImageDistribution, data: PixelDataModule, splits: Iterable[Split], config: dict[str, Any]
+    model: ImageDistribution,
+    data: PixelDataModule,
+    splits: Iterable[Split],
+    accelerator: str = "cpu",
+    progress: bool = False,
 ) -> dict[str, float]:
     """Evaluate several splits; two that hold the same images are evaluated once.
 
@@ -22,12 +26,12 @@ def evaluate_splits(
         model: left in eval mode.
         data: set up.
         splits: which.
-        config: of the run; its trainer's accelerator is used.
+        accelerator: where, in Lightning's words.
+        progress: show how far it has come, on stderr.
 
     Returns:
         The metrics of all of them, see `evaluate`.
     """
-    accelerator = config["trainer"].get("accelerator", "auto")
     metrics: dict[str, float] = {}
     done: list[Split] = []
     for split in splits:
@@ -37,13 +41,17 @@ def evaluate_splits(
             found = {name: value for name, value in metrics.items() if name.startswith(prefix)}
             metrics |= {f"{split}/{name.removeprefix(prefix)}": v for name, v in found.items()}
         else:
-            metrics |= evaluate(model, data, split, accelerator)
+            metrics |= evaluate(model, data, split, accelerator, progress)
         done.append(split)
     return metrics
 
 
 def evaluate(
-    model: ImageDistribution, data: PixelDataModule, split: Split, accelerator: str = "cpu"
+    model: ImageDistribution,
+    data: PixelDataModule,
+    split: Split,
+    accelerator: str = "cpu",
+    progress: bool = False,
 ) -> dict[str, float]:
     """Evaluate every image of a split once.
 
@@ -54,6 +62,7 @@ def evaluate(
         data: set up.
         split: which images; those of the training split come without augmentation.
         accelerator: where, in Lightning's words.
+        progress: show how far it has come, on stderr.
 
     Returns:
         `{split}/nll` (nats per image), `{split}/bits_per_dim`, each with `_stderr`, and
@@ -61,11 +70,13 @@ def evaluate(
     """
     module = PixelModule(model)
     module.split = split
+    images = len(data.images(split))
+    shown = [EvaluationProgress(split, images)] if progress else []
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
         precision="32-true",
-        callbacks=[EntropyGap(data)],
+        callbacks=[EntropyGap(data), *shown],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -75,7 +86,7 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         (metrics,) = trainer.test(module, dataloaders=data.eval_dataloader(split), verbose=False)
-    return {**metrics, f"{split}/images": len(data.images(split))}
+    return {**metrics, f"{split}/images": images}
 
 
 def _same(images: np.ndarray, others: np.ndarray, block: int = 1000) -> bool:

@@ -56,6 +56,9 @@ def load_data(run: str | Path) -> PixelDataModule:
     run = Path(run)
     config = record.config(run)
     data = build(config.get("data"), PixelDataModule, run / "config.yaml")
+    content = config.get("data_content")
+    if content is not None and content != data.content_id:
+        raise RunError(f"{run}: the files of its data have changed since it was trained")
     data.prepare_data()
     data.setup()
     return data

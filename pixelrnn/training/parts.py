@@ -5,23 +5,44 @@ Nothing is written, and nothing is read from the data's files.
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pytorch_lightning as pl
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from pixelrnn.arguments import Positive
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.runs import nodes
+from pixelrnn.runs import check, nodes
 from pixelrnn.training import checkpoint
 from pixelrnn.training.module import PixelModule
 from pixelrnn.training.settings import FROM_DATA
 
 Part = TypeVar("Part")
+
+
+def _endless_or_positive(number: int) -> int:
+    if number < 1 and number != -1:
+        raise ValueError("must be at least 1, or -1 for no limit")
+    return number
+
+
+EndlessOrPositive = Annotated[int, AfterValidator(_endless_or_positive)]
+AboveZero = Annotated[int | float, Field(gt=0)]
+
+_SET_BY_THE_RUN = {
+    "callbacks": "; add yours as callbacks.NAME",
+    "logger": "; add yours as logger.NAME",
+    "plugins": "",
+    "default_root_dir": "; set folder",
+    "enable_progress_bar": "; set callbacks.progress=null for no bar",
+    "enable_checkpointing": "",
+}
+"""Arguments of the Trainer that a run gives, and what to set instead."""
 
 
 def build(key: str, node: dict[str, Any], kind: type[Part]) -> Part:
@@ -95,6 +116,7 @@ def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]
     """
     if "val" not in data.splits:
         _check_unmonitored(config["callbacks"], data.dataset_id)
+    _check_trainer(config["trainer"])
     callbacks = [
         build(f"callbacks.{name}", node, pl.Callback)
         for name, node in config["callbacks"].items()
@@ -110,6 +132,42 @@ def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]
     if "val" not in data.splits:
         fixed["limit_val_batches"] = 0
     return build("trainer", {**config["trainer"], **fixed}, pl.Trainer)
+
+
+def _check_trainer(node: dict[str, Any]) -> None:
+    """Refuse what Lightning's Trainer takes and then dies of, or what the run itself sets.
+
+    Raises:
+        ConfigError: one line with each such key.
+    """
+    lines = [
+        f"trainer.{key}: the run sets it itself{instead}"
+        for key, instead in _SET_BY_THE_RUN.items()
+        if key in node
+    ]
+    if node.get("overfit_batches"):
+        lines.append(
+            "trainer.overfit_batches: the data bring a sampler of their own; use "
+            f"trainer.limit_train_batches={node['overfit_batches']} with more trainer.max_epochs"
+        )
+    if lines:
+        raise ConfigError("; ".join(lines))
+    given = {name: value for name, value in node.items() if value is not None}
+    check.check_arguments(_trainer_ranges, given, "trainer")
+
+
+def _trainer_ranges(
+    *,
+    accumulate_grad_batches: Positive = 1,
+    log_every_n_steps: Positive = 1,
+    check_val_every_n_epoch: Positive = 1,
+    max_epochs: EndlessOrPositive = 1,
+    max_steps: EndlessOrPositive = 1,
+    val_check_interval: AboveZero = 1.0,
+    limit_train_batches: AboveZero = 1.0,
+    **others: Any,
+) -> None:
+    """Ranges of Trainer arguments; the annotations are what counts (`check.check_arguments`)."""
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ Nothing is written before all that can be refused was built, and the data are th
 """
 
 import contextlib
+import errno
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,11 @@ from pixelrnn.runs import naming, record, signature
 from pixelrnn.training import checkpoint, interruption, load, parts, process, settings, tracking
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
+
+COMPUTED = ("signature", "data_content")
+"""Keys of config.yaml that no one can give: a run computes them."""
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,16 @@ def train(config: Mapping[str, Any]) -> dict[str, Any]:
     return carry_out(prepare(config))
 
 
-def prepare(config: Mapping[str, Any], stored_signature: str | None = None) -> Plan:
+def prepare(config: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Plan:
     """Check a configuration, build its data module, and name its folder.
 
     Args:
         config: as for `train`.
-        stored_signature: the signature of a run that is done again from its own configuration.
+        stored: what config.yaml says besides, if it is a run that is done again (`prepare_again`).
 
     Raises:
         ConfigError: a key is wrong, or parts do not fit each other.
+        DataError: the data are the user's own files, and cannot be read.
         RunError: the folder holds another run.
     """
     checked = settings.checked(dict(config))
@@ -92,10 +99,29 @@ def prepare(config: Mapping[str, Any], stored_signature: str | None = None) -> P
     filled = parts.filled(checked, data)
     folder = None if filled["folder"] in (None, naming.FOLDER) else filled["folder"]
     filled = naming.moved(filled, naming.FOLDER)
-    filled["signature"] = stored_signature or signature.signature(filled)
+    filled["data_content"] = data.content_id
+    filled["signature"] = signature.signature(filled)
+    filled |= stored or {}
     default = f"{filled['paths']['runs']}/{filled['label']}-{filled['signature']}"
     filled = naming.moved(filled, folder or default)
     return Plan(filled, data, _stored(filled))
+
+
+def prepare_again(config: dict[str, Any]) -> Plan:
+    """Prepare a run from its stored configuration: it keeps its signature.
+
+    Args:
+        config: content of config.yaml; its `folder` says where.
+
+    Raises:
+        RunError: the data have changed since; else as `prepare`.
+    """
+    given = {key: value for key, value in config.items() if key not in COMPUTED}
+    plan = prepare(given, {"signature": config["signature"]} if "signature" in config else None)
+    content = config.get("data_content")
+    if content is not None and content != plan.config["data_content"]:
+        raise RunError(f"{plan.folder}: the files of its data have changed since it was trained")
+    return plan
 
 
 def carry_out(plan: Plan) -> dict[str, Any]:
@@ -111,22 +137,24 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         module = parts.module(config)
         loggers = tracking.build(config) if plan.record is None else {}
         trainer = parts.trainer(config, data, list(loggers.values()))
-        weights = sum(weight.numel() for weight in module.model.parameters())
-        _, height, width = data.image_shape
-        sensible = threads.for_training(weights, data.batch_size, height * width)
-        torch.set_num_threads(config["threads"] or sensible)
+        torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data))
         data.prepare_data()
         data.setup()
         with _alone(run), _failure_recorded(run):
             if plan.record is None:
-                with tracking.session(config, loggers) as started:
-                    trainer.loggers = started
+                with tracking.session(config, loggers) as trainer.loggers:
                     results = _fit_and_evaluate(plan, module, trainer)
             else:
-                metrics = evaluate_splits(load.load_model(run), data, plan.unevaluated, config)
+                metrics = _evaluated(plan, load.load_model(run))
                 results = {**plan.record, "metrics": plan.record["metrics"] | metrics}
             record.finish(run, results)
     return results
+
+
+def _sensible_threads(model: ImageDistribution, data: PixelDataModule) -> int:
+    weights = sum(weight.numel() for weight in model.parameters())
+    _, height, width = data.image_shape
+    return threads.for_training(weights, data.batch_size, height * width)
 
 
 def _stored(config: dict[str, Any]) -> dict[str, Any] | None:
@@ -149,24 +177,40 @@ def _alone(run: Path) -> Iterator[None]:
     """Make the folder, and hold its lock.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or the folder cannot be written.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / ".lock", timeout=0)
     try:
-        with FileLock(run / ".lock", timeout=0):
-            yield
+        for folder in (run, run / "checkpoints", run / "samples"):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout as error:
         raise RunError(f"{run}: another process is training this run") from error
+    except OSError as error:
+        raise RunError(f"{error.filename or run}: cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
 def _failure_recorded(run: Path) -> Iterator[None]:
-    """Leave failed.json if what is done here raises."""
+    """Leave failed.json if what is done here raises.
+
+    Raises:
+        RunError: the disc is full, or a file cannot be written. What was saved before is kept.
+    """
     try:
         yield
     except Exception as error:
         with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
             record.fail(run, error)
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise RunError(
+                f"{error.filename or run}: {error.strerror}; the same command goes on from the "
+                "last checkpoint"
+            ) from error
         raise
 
 
@@ -180,7 +224,7 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
     record.start(run, config)
     seconds = _fit(module, plan.data, trainer, resume_from)
     best = load.load_model(run)
-    metrics = evaluate_splits(best, plan.data, plan.unevaluated, config)
+    metrics = _evaluated(plan, best)
     _final_samples(best, run, config["seed"])
     tracking.summarise(trainer.loggers, metrics)
     return {
@@ -209,6 +253,13 @@ def _fit(
     started = time.monotonic()
     trainer.fit(module, data, ckpt_path=resume_from)
     return module.seconds_before + time.monotonic() - started
+
+
+def _evaluated(plan: Plan, model: ImageDistribution) -> dict[str, float]:
+    """Exact likelihoods of the splits that the record does not hold yet."""
+    accelerator = plan.config["trainer"].get("accelerator", "auto")
+    shown = bool(plan.config["callbacks"].get("progress")) and process.is_writer()
+    return evaluate_splits(model, plan.data, plan.unevaluated, accelerator, shown)
 
 
 def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:

@@ -13,7 +13,7 @@ from pixelrnn.runs import check
 FROM_DATA = ("image_shape", "levels")
 """Keys of nodes that may be null: the data set fills them."""
 
-_LONGEST_LABEL = 120
+_LONGEST_LABEL = 100
 
 
 def _label(text: str) -> str:

@@ -76,11 +76,13 @@ def _named(node: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def _logger(name: str, node: dict[str, Any]) -> Logger:
+def _logger(name: str, node: dict[str, Any]) -> Any:
     try:
         logger = nodes.build(node)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"logger.{name}: {' '.join(str(error).split())}") from error
+    if isinstance(logger, WandbLogger):  # Lightning passes on what W&B warns of at each start
+        vars(logger).get("_wandb_init", {}).pop("anonymous", None)
     if not isinstance(logger, Logger):
         raise ConfigError(f"logger.{name}._target_={node.get('_target_')}: is no Logger")
     return logger
@@ -102,7 +104,7 @@ def _started(name: str, logger: WandbLogger, config: dict[str, Any]) -> WandbLog
         )
         with contextlib.suppress(Exception):
             wandb.teardown()
-        return _with_configuration(nodes.build(node | {"offline": True}), config)
+        return _with_configuration(_logger(name, node | {"offline": True}), config)
 
 
 def _with_configuration(logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:

@@ -27,7 +27,7 @@ def test_in_a_new_folder_it_gives_the_same_weights(run, capfd):
     assert main(["train", f"run={run}", "folder=again", "threads=1"]) == 0
     one, two = (pixelrnn.load_model(path).state_dict() for path in (run, "again"))
     assert all(torch.equal(value, two[name]) for name, value in one.items())
-    assert record.config(Path("again"))["callbacks"]["checkpoint"]["dirpath"] == "again/checkpoints"
+    assert record.config(Path("again"))["callbacks"]["checkpoints"]["folder"] == "again/checkpoints"
     assert record.results(run)["metrics"] == record.results(Path("again"))["metrics"]
 
 

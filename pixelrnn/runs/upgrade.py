@@ -1,0 +1,41 @@
+"""Stored configurations of earlier versions, brought to today's keys in this one place."""
+
+from typing import Any
+
+_SPLITS = ["train", "val", "test"]
+
+
+def upgraded(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration with today's keys.
+
+    Versions up to 0.1.0 called `scale_name` `scale`, evaluated all splits, and wrote checkpoints
+    with two callbacks of Lightning's.
+
+    Args:
+        config: content of config.yaml; it stays as it is.
+    """
+    config = dict(config)
+    if "scale" in config:
+        config["scale_name"] = config.pop("scale")
+        config.setdefault("evaluate", _SPLITS)
+    callbacks = dict(config.get("callbacks") or {})
+    old = callbacks.pop("checkpoint", None)
+    if old:
+        callbacks["checkpoints"] = {
+            "_target_": "pixelrnn.training.saving.RunCheckpoints",
+            "folder": old["dirpath"],
+        }
+        config["callbacks"] = callbacks
+    config["logger"] = {
+        name: node and _upgraded_logger(node, config.get("signature"))
+        for name, node in (config.get("logger") or {}).items()
+    }
+    return config
+
+
+def _upgraded_logger(node: dict[str, Any], signature: str | None) -> dict[str, Any]:
+    """Without an option that had no effect, and without an id in W&B that two folders shared."""
+    node = {key: value for key, value in node.items() if key != "flush_logs_every_n_steps"}
+    if "id" in node and node["id"] == signature:
+        node |= {"id": None, "name": None}
+    return node

@@ -1,0 +1,379 @@
+"""The way of a run: what is refused before anything is written, and what it leaves."""
+
+import errno
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn import threads
+from pixelrnn.data import Digits
+from pixelrnn.errors import ConfigError, DataError, RunError
+from pixelrnn.runs import record, upgrade
+from pixelrnn.training import evaluate, process, run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
+ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.01}
+CHECKPOINTS = {
+    "_target_": "pixelrnn.training.saving.RunCheckpoints",
+    "folder": "{folder}/checkpoints",
+}
+
+
+def config(**changes):
+    """A run of two steps; `trainer__max_epochs=2` changes a key inside a group."""
+    made = {
+        "data": {"_target_": "pixelrnn.data.Digits", "batch_size": 128},
+        "model": {
+            "_target_": "pixelrnn.models.PixelCNN",
+            "image_shape": None,
+            "levels": None,
+            "hidden": 4,
+            "layers": 1,
+            "head_width": 4,
+            "likelihood": {"_target_": "pixelrnn.likelihood.Categorical", "levels": None},
+        },
+        "optimizer": ADAM,
+        "trainer": {
+            "_target_": "pytorch_lightning.Trainer",
+            "accelerator": "cpu",
+            "max_epochs": 1,
+            "limit_train_batches": 2,
+            "enable_model_summary": False,
+            "use_distributed_sampler": False,
+        },
+        "callbacks": {"checkpoints": CHECKPOINTS},
+        "label": "digits-tiny",
+    }
+    for name, value in changes.items():
+        *groups, key = name.split("__")
+        node = made
+        for group in groups:
+            node[group] = dict(node[group])
+            node = node[group]
+        node[key] = value
+    return made
+
+
+def only_run() -> Path:
+    (folder,) = Path("runs").iterdir()
+    return folder
+
+
+def tree(folder="."):
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_plain_mapping_in_a_record_out():
+    given = config()
+    results = run.train(given)
+    assert given == config()
+    folder = only_run()
+    assert record.results(folder) == json.loads(json.dumps(results))
+    stored = record.config(folder)
+    assert stored == results["config"]
+    assert stored["model"]["image_shape"] == [1, 8, 8]
+    assert stored["model"]["levels"] == stored["model"]["likelihood"]["levels"] == 17
+    assert {name.partition("/")[0] for name in results["metrics"]} == {"val", "test"}
+    assert results["steps"] == 2
+
+
+def test_the_data_are_built_once(monkeypatch):
+    from pixelrnn.data.base import PixelDataModule
+
+    built = []
+    init = PixelDataModule.__init__
+
+    def counted(self, *args, **kwargs):
+        built.append(self)
+        init(self, *args, **kwargs)
+
+    monkeypatch.setattr(PixelDataModule, "__init__", counted)
+    run.train(config())
+    assert len(built) == 1
+
+
+def test_what_was_checked_is_what_runs():
+    given = config(seed=1.0, data__batch_size="64", trainer__max_epochs=1.0, model__hidden=4.0)
+    results = run.train(given)
+    stored = results["config"]
+    values = (
+        *(stored["seed"], stored["data"]["batch_size"]),
+        *(stored["trainer"]["max_epochs"], stored["model"]["hidden"]),
+    )
+    assert values == (1, 64, 1, 4)
+    assert all(type(value) is int for value in values)
+    assert run.prepare(config(seed=1, data__batch_size=64)).folder == only_run()
+
+
+REFUSED = [
+    ({"label": "../../evil"}, "label=../../evil: names the run's folder"),
+    ({"label": "a/b"}, "label=a/b: names the run's folder"),
+    ({"label": ""}, "label=: must have 1 to 100 characters"),
+    ({"label": "x" * 300}, "must have 1 to 100 characters"),
+    ({"label": ".."}, "label=..: names the run's folder"),
+    ({"signature": "abc"}, "signature: no such key"),
+    ({"modle": 1}, "modle: no such key; did you mean model?"),
+    ({"seed": -1}, "seed=-1"),
+    ({"evaluate": ["val", "tset"]}, "evaluate=['val', 'tset']"),
+    ({"trainer__accumulate_grad_batches": 0}, "trainer.accumulate_grad_batches=0: input should"),
+    ({"trainer__log_every_n_steps": 0}, "trainer.log_every_n_steps=0: input should be"),
+    ({"trainer__max_epochs": 0}, "trainer.max_epochs=0: must be at least 1, or -1"),
+    ({"trainer__val_check_interval": 0}, "trainer.val_check_interval=0: input should be"),
+    ({"trainer__limit_train_batches": 0}, "trainer.limit_train_batches=0: input should be"),
+    ({"trainer__overfit_batches": 2}, "trainer.overfit_batches: the data bring a sampler"),
+    ({"trainer__accelerator": "gpu"}, "trainer: "),
+    ({"trainer__logger": True}, "trainer.logger: the run sets it itself; add yours as logger.NAME"),
+    ({"model__levels": 2}, "model.levels=2 but the data have 17 levels"),
+    ({"model__image_shape": [1, 9, 9]}, "model.image_shape=[1, 9, 9] but the data are [1, 8, 8]"),
+    ({"model": {"_target_": "pixelrnn.data.Digits"}}, "model._target_=pixelrnn.data.Digits: is no"),
+    ({"data": {"_target_": "collections.Counter"}}, "data._target_=collections.Counter: is no"),
+    ({"callbacks__x": {"_target_": "collections.Counter"}}, "callbacks.x._target_=collections"),
+    ({"logger": {"x": {"_target_": "collections.Counter"}}}, "logger.x._target_=collections"),
+    ({"optimizer": {"_target_": "torch.optim.AdamW"}}, "optimizer: "),
+]
+
+
+@pytest.mark.parametrize(("changes", "says"), REFUSED, ids=lambda value: str(value)[:50])
+def test_what_cannot_work_is_refused_before_anything_is_written(changes, says):
+    if changes == {"trainer__accelerator": "gpu"} and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError) as refused:
+        run.train(config(**changes))
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert os.listdir() == []
+
+
+def test_missing_groups_are_named_or_empty():
+    given = config()
+    del given["optimizer"], given["model"]
+    with pytest.raises(ConfigError, match=r"model: must be given, as model=\.\.\.; optimizer"):
+        run.train(given)
+    run.train(config(logger=None, scheduler=None))
+    assert not list(only_run().glob("metrics.csv"))
+
+
+def test_no_progress_callback_means_no_bar(capfd):
+    run.train(config())
+    out, err = capfd.readouterr()
+    assert "Epoch" not in out + err
+
+
+def test_missing_data_leave_nothing_behind():
+    node = {"_target_": "pixelrnn.data.DownsampledImageNet", "version": "imagenet32_box"}
+    with pytest.raises(DataError):
+        run.train(config(data=node | {"root": "data"}))
+    assert not Path("runs").exists()
+
+
+def test_the_same_run_reports_and_evaluates_only_what_is_missing():
+    first = run.train(config())
+    before = tree()
+    assert run.train(config(threads=2)) == json.loads(json.dumps(first))
+    assert tree() == before
+    weights = (only_run() / "checkpoints/best.ckpt").stat().st_mtime_ns
+    more = run.train(config(evaluate=["train", "val", "test"]))
+    assert first["metrics"].items() <= more["metrics"].items()
+    assert "train/nll" in more["metrics"]
+    assert (only_run() / "checkpoints/best.ckpt").stat().st_mtime_ns == weights
+    assert record.results(only_run())["metrics"] == more["metrics"]
+
+
+def test_equal_splits_are_evaluated_once(monkeypatch):
+    passes = []
+
+    def counted(model, data, split, *more):
+        passes.append(split)
+        return {f"{split}/nll": 1.0, f"{split}/images": 2}
+
+    data = Digits()
+    images = data.images("val")
+    monkeypatch.setattr(data, "images", lambda split: images[:7] if split == "train" else images)
+    monkeypatch.setattr(evaluate, "evaluate", counted)
+    found = evaluate.evaluate_splits(None, data, ["train", "val", "test"])
+    assert passes == ["train", "val"]
+    assert found["test/nll"] == found["val/nll"] == 1.0
+
+
+def test_a_resume_is_announced_and_another_run_is_left_alone(capfd):
+    run.train(config(folder="mine"))
+    Path("mine/results.json").unlink()
+    capfd.readouterr()
+    run.train(config(folder="mine"))
+    assert "resuming from step 2 of mine/checkpoints/last.ckpt" in capfd.readouterr().err
+    before = tree()
+    with pytest.raises(RunError, match=r"another configuration \(it differs in model.hidden, seed"):
+        run.train(config(folder="mine", model__hidden=5, seed=3))
+    assert tree() == before
+
+
+def test_changed_content_is_another_run(monkeypatch):
+    from pixelrnn.data.base import PixelDataModule
+
+    monkeypatch.setattr(PixelDataModule, "content_id", "one")
+    plan = run.prepare(config())
+    monkeypatch.setattr(PixelDataModule, "content_id", "two")
+    assert run.prepare(config()).folder != plan.folder
+    with pytest.raises(RunError, match="the files of its data have changed"):
+        run.prepare_again(plan.config)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "17", "\0\0"])
+def test_a_damaged_record_is_one_line(content):
+    run.train(config(folder="mine"))
+    Path("mine/results.json").write_text(content)
+    with pytest.raises(RunError, match=r"results.json.*delete it to evaluate anew"):
+        run.train(config(folder="mine"))
+
+
+@pytest.mark.parametrize("name", [".lock", "samples", "checkpoints", "."])
+def test_a_file_or_folder_in_the_way_is_one_line(name):
+    if name == ".lock":
+        Path("mine/.lock").mkdir(parents=True)
+    else:
+        path = Path("mine") / name
+        path.parent.mkdir(exist_ok=True) if name != "." else None
+        path.write_text("")
+    with pytest.raises(RunError, match=r"mine.*cannot be written"):
+        run.train(config(folder="mine"))
+
+
+def test_a_full_disc_is_one_line(monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", "mine/samples/final.png")
+
+    monkeypatch.setattr(run, "_final_samples", full)
+    with pytest.raises(RunError, match=r"final\.png: No space left on device; the same"):
+        run.train(config(folder="mine"))
+
+
+def test_a_lock_is_held_while_it_trains_and_free_afterwards(monkeypatch):
+    seen = []
+
+    def other(plan, *args):
+        with pytest.raises(RunError, match="another process is training this run"):
+            run.train(config(folder="mine"))
+        seen.append(plan)
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(run, "_fit_and_evaluate", other)
+    with pytest.raises(RuntimeError, match="stop"):
+        run.train(config(folder="mine"))
+    assert len(seen) == 1
+    assert record.failure(Path("mine")) == "RuntimeError: stop"
+    monkeypatch.undo()
+
+
+def state_of_the_process():
+    return {
+        "argv": list(sys.argv),
+        "environment": dict(os.environ),
+        "threads": torch.get_num_threads(),
+        "filters": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "log": logging.getLogger("pytorch_lightning").level,
+        "python": random.getstate()[1][:3],
+        "numpy": tuple(np.random.get_state()[1][:3]),
+        "torch": torch.get_rng_state().tolist(),
+        "grad": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "folder": os.getcwd(),
+    }
+
+
+def test_the_process_is_as_before(monkeypatch):
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    before = state_of_the_process()
+    run.train(config(threads=2))
+    assert state_of_the_process() == before
+    with pytest.raises(ConfigError):
+        run.train(config(trainer__accumulate_grad_batches=0))
+    assert state_of_the_process() == before
+
+
+def test_the_result_does_not_depend_on_the_process():
+    torch.manual_seed(1)
+    first = run.train(config(folder="one"))
+    torch.manual_seed(2)
+    torch.rand(3)
+    second = run.train(config(folder="two"))
+    assert first["metrics"] == second["metrics"]
+
+
+def test_in_another_thread():
+    found = []
+    worker = threading.Thread(target=lambda: found.append(run.train(config())))
+    worker.start()
+    worker.join()
+    assert found[0]["steps"] == 2
+
+
+def test_ctrl_c_is_a_keyboard_interrupt():
+    from pixelrnn.training import callbacks
+
+    class Presses(callbacks.Callback):
+        def on_train_batch_start(self, *_):
+            signal.raise_signal(signal.SIGINT)
+
+    callbacks.Presses = Presses
+    try:
+        node = {"_target_": "pixelrnn.training.callbacks.Presses"}
+        with pytest.raises(KeyboardInterrupt):
+            run.train(config(callbacks__presses=node))
+    finally:
+        del callbacks.Presses
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_only_the_first_process_writes():
+    assert process.is_writer()
+
+
+def test_threads_respect_the_environment_and_the_affinity(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert threads.for_training(10**6, 64, 1024) == threads.cores() == 8
+    assert threads.for_training(100, 32, 64) == 1
+    for asked, expected in (("3", 3), ("1", 1), ("16", 8), ("4,2", 4), ("", 8), ("x", 8)):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        assert threads.cores() == expected
+
+
+def test_a_commit_is_ours_only_if_git_tracks_the_package(monkeypatch, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "a").write_text("")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y"]
+    subprocess.run([*git, "add", "a"], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    copy = tmp_path / ".venv" / "record.py"
+    copy.parent.mkdir()
+    shutil.copy(record.__file__, copy)
+    monkeypatch.setattr(record, "__file__", str(copy))
+    assert record.environment()["commit"] is None
+    subprocess.run([*git, "add", "-f", str(copy)], check=True)
+    assert len(record.environment()["commit"]) == 40
+
+
+def test_a_run_of_an_earlier_version_reports_and_trains_again():
+    fixture = Path(__file__).parents[1] / "fixtures" / "run-70a6589"
+    shutil.copytree(fixture, "old")
+    stored = upgrade.upgraded(record.config(Path("old")))
+    stored = run.naming.moved(stored, "old")
+    if (fixture / "results.json").is_file():
+        assert run.prepare_again(stored).record is not None
+    plan = run.prepare_again(run.naming.moved(stored, "again") | {"threads": 1})
+    results = run.carry_out(plan)
+    assert results["signature"] == stored["signature"]
+    assert "test/nll" in results["metrics"]
