@@ -1,18 +1,21 @@
-"""`pixelrnn runs by=val/bits_per_dim`: all runs, best first."""
+"""`pixelrnn runs by=val/bits_per_dim`: all runs, best first, each data set by itself."""
 
+import csv
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from pixelrnn.arguments import Positive
 from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import collect
+from pixelrnn.results import collect, grid, listing
 from pixelrnn.results.collect import Run, State
 from pixelrnn.results.descriptions import Scale
+from pixelrnn.results.listing import Entry
 from pixelrnn.runs import check
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -26,89 +29,167 @@ def main(argv: list[str]) -> None:
 def runs(
     *,
     by: str = "val/bits_per_dim",
+    data: str | None = None,
+    model: str | None = None,
     sweep: str | None = None,
     scale: Scale | None = None,
     state: State | None = None,
     n: Positive | None = None,
+    format: Literal["table", "csv", "json"] = "table",
     paths: dict[str, str],
 ) -> list[Run]:
-    """Print runs with state, likelihood and age; the lowest value of a key first.
+    """List runs with state, likelihood and age, the best first, each data set by itself.
 
     Args:
-        by: a metric such as val/bits_per_dim, or a key of results.json such as training_seconds.
-        sweep: only runs of this sweep.
+        by: a metric such as val/bits_per_dim, or a number of the record such as training_seconds;
+            the lowest comes first.
+        data: only runs on these data, such as digits; * and ? stand for any letters.
+        model: only runs of this model, such as row_lstm; * and ? stand for any letters.
+        sweep: only runs of this sweep; settings that vary in it are shown.
         scale: only runs of this scale.
         state: only runs in this state.
-        n: how many; None: all.
+        n: how many of each data set; null: all.
+        format: a table to read, or all that is known as CSV or JSON.
         paths: roots of runs and data.
 
     Returns:
         The runs, in the order printed.
 
     Raises:
-        ConfigError: no finished run has such a key.
+        ConfigError: no run has such a number.
     """
-    root = Path(paths["runs"])
-    found = [
-        run
-        for run in collect.scan(root)
-        if (sweep is None or sweep in run.sweeps)
+    everything = collect.scan(Path(paths["runs"]))
+    wanted = {"data": data, "model": model, "sweep": sweep, "scale": scale, "state": state}
+    found = [run for run in everything if _is_wanted(run, wanted)]
+    groups = listing.by_data_set(found, by)
+    _check_key(by, [entry for entries in groups.values() for entry in entries])
+    groups = {name: entries[:n] for name, entries in groups.items()}
+    varied = collect.varied(found) if sweep is not None else []
+    if format == "table":
+        _print(groups, by, varied, _nothing(paths["runs"], everything, wanted))
+    else:
+        _write(groups, varied or collect.varied(found), format)
+    return [entry.run for entries in groups.values() for entry in entries]
+
+
+def _is_wanted(run: Run, wanted: dict[str, str | None]) -> bool:
+    sweep, scale, state = wanted["sweep"], wanted["scale"], wanted["state"]
+    return (
+        (sweep is None or sweep in run.sweeps)
         and (scale is None or run.config.get("scale_name") == (None if scale == "paper" else scale))
         and (state is None or run.state == state)
-    ]
-    finished = [run for run in found if run.state == "finished"]
-    known = {key for run in finished for key in _numbers(run)}
-    if finished and by not in known:
+        and all(
+            listing.is_named(run, part, pattern)
+            for part in ("data", "model")
+            if (pattern := wanted[part]) is not None
+        )
+    )
+
+
+def _check_key(by: str, entries: list[Entry]) -> None:
+    known = {key for entry in entries for key in (*entry.numbers, *entry.progress.last)}
+    if known and by not in known:
         raise ConfigError(f"by={by}: no such key; {check.nearest(by, sorted(known), 'by=')}")
-    found.sort(key=lambda run: (_numbers(run).get(by, float("inf")), run.folder.name))
+
+
+def _nothing(root: str, everything: list[Run], wanted: dict[str, str | None]) -> str:
+    """What to say if there is nothing to list: the names that there are."""
+    asked = " ".join(f"{key}={value}" for key, value in wanted.items() if value is not None)
+    if not everything or not asked:
+        return f"{root}: no runs"
+    there = {
+        "data": {run.label.partition("-")[0] for run in everything},
+        "model": {run.label.partition("-")[2] for run in everything},
+        "sweep": {sweep for run in everything for sweep in run.sweeps},
+    }
+    lists = [
+        f"{key}: {', '.join(sorted(names))}"
+        for key, names in there.items()
+        if wanted[key] is not None and names
+    ]
+    return f"{root}: no runs with {asked}" + "".join(f"; {text}" for text in lists)
+
+
+def _print(groups: dict[str, list[Entry]], by: str, varied: Sequence[str], nothing: str) -> None:
     console = Console()
-    if not found:
-        console.print(f"{root}: no runs", highlight=False)
-        return []
-    console.print(_grid(found[:n], by))
-    for run in found[:n]:
-        if run.message:
-            console.print(f"{run.folder.name}: {run.message}", highlight=False, markup=False)
-    if finished:
-        best = found[0]
-        console.print(f"best: {best.folder}  {by} {_numbers(best)[by]:.4g}", highlight=False)
-    return found[:n]
+    if not groups:
+        console.print(nothing, highlight=False, markup=False, soft_wrap=True)
+    for name, entries in groups.items():
+        if len(groups) > 1:
+            console.print(name, style="bold", highlight=False, markup=False)
+        styles = [None if entry.run.state == "finished" else "yellow" for entry in entries]
+        rows = [_cells(entry, by, varied) for entry in entries]
+        grid.show(console, _columns(by, varied), rows, styles)
+        for run in (entry.run for entry in entries):
+            if run.message:
+                text = f"{run.folder.name}: {run.message}"
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
+        best = entries[0]
+        if by in best.numbers:
+            text = f"best on {name}: {best.run.folder}  {by} {best.numbers[by]:.4g}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _numbers(run: Run) -> dict[str, float]:
-    flat: dict[str, Any] = {**run.results.get("metrics", {}), **run.results}
-    return {key: item for key, item in flat.items() if isinstance(item, int | float)}
+def _columns(by: str, varied: Sequence[str]) -> list[grid.Column]:
+    return [
+        grid.Column("run"),
+        grid.Column("state"),
+        grid.Column(by.replace("/", " "), number=True),
+        *(grid.Column(key, number=True) for key in varied),
+        grid.Column("seed", number=True, spare=1),
+        grid.Column("steps", number=True, spare=2),
+        grid.Column("sweep", wraps=True, spare=4),
+        grid.Column("age", number=True, spare=3),
+    ]
 
 
-def _grid(found: list[Run], by: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD)
-    for heading in ("run", "state", by.replace("/", " "), "seed", "steps", "sweep", "age"):
-        text = heading in ("run", "state", "sweep")
-        grid.add_column(
-            heading,
-            justify="left" if text else "right",
-            overflow="fold",
-            no_wrap=heading != "run",
-            min_width=7 if heading == by.replace("/", " ") else None,
-        )
-    for run in found:
-        grid.add_row(
-            run.folder.name,
-            run.state,
-            _shown(_numbers(run).get(by)),
-            str(run.config.get("seed", "")),
-            f"{run.results['steps']:,}" if "steps" in run.results else "",
-            ", ".join(sorted(run.sweeps)),
-            _age(run.age()),
-            style=None if run.state == "finished" else "yellow",
-        )
-    return grid
+def _cells(entry: Entry, by: str, varied: Sequence[str]) -> list[str]:
+    run, settings = entry.run, collect.flat(entry.run.config)
+    value = _shown(entry.numbers.get(by))
+    if not value and by in entry.progress.last:
+        value = f"{_shown(entry.progress.last[by])} so far"
+    return [
+        run.folder.name,
+        run.state,
+        value,
+        *(_shown(_short(key, settings.get(key))) for key in varied),
+        _shown(run.config.get("seed")),
+        entry.steps,
+        " ".join(sorted(run.sweeps)),
+        _age(run.age()),
+    ]
 
 
-def _shown(number: float | None) -> str:
-    if number is None:
+def _write(groups: dict[str, list[Entry]], varied: Sequence[str], format: str) -> None:
+    records = listing.records(groups, varied)
+    if format == "json":
+        json.dump(records, sys.stdout, indent=2, default=str)
+        print()
+        return
+    flat = [
+        record
+        | {"sweeps": " ".join(record["sweeps"])}
+        | record.pop("settings")
+        | record.pop("metrics")
+        for record in records
+    ]
+    keys = dict.fromkeys(
+        key for record in flat for key in record if key not in ("settings", "metrics")
+    )
+    writer = csv.DictWriter(sys.stdout, keys, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+
+
+def _shown(item: Any) -> str:
+    if item is None:
         return ""
-    return str(number) if isinstance(number, int) else f"{number:.4f}"
+    return f"{item:.4f}" if isinstance(item, float) else str(item)
+
+
+def _short(key: str, item: Any) -> Any:
+    """A class without its module."""
+    return str(item).rpartition(".")[2] if key.endswith("_target_") else item
 
 
 def _age(seconds: float) -> str:

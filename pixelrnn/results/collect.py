@@ -4,20 +4,31 @@ import fnmatch
 import json
 import os
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal
 
 import yaml
 
-from pixelrnn.results import membership
+from pixelrnn.results import membership, progress
 from pixelrnn.results.expected import flat
 from pixelrnn.runs import record
 from pixelrnn.runs.signature import effective
 
-State = Literal["finished", "unfinished", "failed", "damaged"]
+State = Literal["finished", "running", "unfinished", "failed", "damaged"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RECORD: dict[str, type | UnionType] = {
+    "metrics": dict,
+    "seed": int,
+    "steps": int,
+    "parameters": int,
+    "training_seconds": int | float,
+    "signature": str,
+    "config": dict | NoneType,
+}
 _OF_THE_DRAW = ("seed", "data.seed", "folder", "signature", "callbacks.*.dirpath")
 
 
@@ -27,8 +38,9 @@ class Run:
 
     Attributes:
         folder: where it lies.
-        state: finished: its record is whole; unfinished: being trained, or interrupted; failed: the
-            last try raised; damaged: its files cannot be read.
+        state: finished: its record is whole; running: a process of this machine trains it;
+            unfinished: interrupted, or trained elsewhere; failed: the last try raised; damaged:
+            its files cannot be read.
         config: resolved configuration; empty if damaged.
         results: the record; empty unless finished.
         changed: seconds since the epoch.
@@ -64,8 +76,8 @@ def scan(root: Path) -> list[Run]:
         return []
     with os.scandir(root) as entries:
         folders = sorted(Path(e.path) for e in entries if e.is_dir() and e.name[0] != ".")
-    noted = membership.sweeps(root)
-    found = [run for folder in folders if (run := look(folder)) is not None]
+    noted, held = membership.sweeps(root), progress.locks()
+    found = [run for folder in folders if (run := look(folder, held)) is not None]
     return [replace(run, sweeps=_sweeps(run, noted)) for run in found]
 
 
@@ -75,8 +87,13 @@ def _sweeps(run: Run, noted: dict[str, set[str]]) -> frozenset[str]:
     return frozenset(noted.get(run.folder.name, set()) | ({own} if own else set()))
 
 
-def look(folder: Path) -> Run | None:
-    """One run folder; None if it is none."""
+def look(folder: Path, held: Set[int] = frozenset()) -> Run | None:
+    """One run folder; None if it is none.
+
+    Args:
+        folder: where it lies.
+        held: locks that processes hold, from `progress.locks`.
+    """
     names = set(os.listdir(folder))
     if "results.json" in names:
         return _finished(folder)
@@ -89,6 +106,8 @@ def look(folder: Path) -> Run | None:
         config = _config(folder)
         if not config:
             state, message = "damaged", "config.yaml is not readable"
+        elif progress.is_running(folder, held):
+            state, message = "running", None
     newest = max((folder / name).stat().st_mtime for name in names if name[0] != ".")
     return Run(folder, state, config, changed=newest, message=message)
 
@@ -100,14 +119,24 @@ def setting(config: dict[str, Any]) -> str:
 
 
 def varied(runs: list[Run]) -> list[str]:
-    """Dotted keys in which the settings of runs differ, seeds and folders apart."""
+    """Dotted keys in which the settings of runs differ, seeds and folders apart.
+
+    Where the class of a node differs (`model._target_`), keys that only some classes have are no
+    settings that were varied.
+    """
     settings = [
         flat({k: v for k, v in _without_draw(effective(run.config)).items() if k != "callbacks"})
         for run in runs
         if run.config
     ]
     keys = dict.fromkeys(key for setting in settings for key in setting)
-    return [key for key in keys if len({repr(s.get(key)) for s in settings}) > 1]
+    differing = [key for key in keys if len({repr(s.get(key)) for s in settings}) > 1]
+    classes = {key.removesuffix("_target_") for key in differing if key.endswith("._target_")}
+    return [
+        key
+        for key in differing
+        if all(key in s for s in settings) or not key.startswith(tuple(classes))
+    ]
 
 
 def _without_draw(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -121,14 +150,28 @@ def _without_draw(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _finished(folder: Path) -> Run:
     path = folder / "results.json"
+    changed = path.stat().st_mtime
     try:
         results = json.loads(path.read_bytes())
-        results["metrics"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        changed = path.stat().st_mtime
-        return Run(folder, "damaged", changed=changed, message="results.json is not readable")
+        wrong = _wrong(results)
+    except (OSError, ValueError):
+        wrong = "results.json is not readable"
+    if wrong is not None:
+        return Run(folder, "damaged", changed=changed, message=wrong)
     config = results.get("config") or _config(folder)
-    return Run(folder, "finished", config, results, path.stat().st_mtime)
+    return Run(folder, "finished", config, results, changed)
+
+
+def _wrong(results: Any) -> str | None:
+    """What a record lacks that tables and lists read; None if it is whole."""
+    if not isinstance(results, dict):
+        return "results.json is no record"
+    for name, kind in _RECORD.items():
+        if not isinstance(results.get(name), kind):
+            return f"results.json lacks {name}"
+    if not all(isinstance(item, int | float) for item in results["metrics"].values()):
+        return "results.json has a metric that is no number"
+    return None
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def write(root, name, bits, seed=0, steps=100, state="finished", **changes):
     }
     record = {
         "label": whole["label"],
+        "dataset_id": whole["data"]["_target_"].rpartition(".")[2].lower(),
         "signature": signature,
         "sweep_name": whole["sweep_name"],
         "scale_name": whole["scale_name"],

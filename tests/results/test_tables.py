@@ -183,35 +183,6 @@ def test_wrong_words(words, says, capsys, monkeypatch):
     assert says in only
 
 
-def test_runs_lists_states_and_finds_the_best(tmp_path, capsys):
-    root = tmp_path / "runs"
-    write(root, "a-bad", 4.0)
-    write(root, "a-best", 3.0)
-    write(root, "a-half", 0, state="unfinished")
-    write(root, "a-lost", 0, state="failed")
-    write(root, "z-torn", 3.0)
-    (root / "z-torn" / "results.json").write_text('{"metrics"')
-    (root / "empty").mkdir()
-    assert main(["runs"]) == 0
-    out = capsys.readouterr().out
-    assert f"best: {root.relative_to(tmp_path)}/a-best" in out
-    states = {x.folder.name: x.state for x in collect.scan(root)}
-    assert states == {
-        "a-bad": "finished",
-        "a-best": "finished",
-        "a-half": "unfinished",
-        "a-lost": "failed",
-        "z-torn": "damaged",
-    }
-    assert "OSError: disc full" in out
-    assert main(["runs", "state=finished", "by=train/nll", "n=1"]) == 0
-    out = capsys.readouterr().out
-    assert "a-best" in out
-    assert "a-bad" not in out
-    assert main(["runs", "by=val/bits"]) == 2
-    assert "did you mean by=val/bits_per_dim" in capsys.readouterr().err
-
-
 def processor_seconds():
     """Of the processes that ended; unlike a clock's, other work on the machine adds nothing."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -235,13 +206,3 @@ def test_thousand_runs_in_seconds_without_torch(tmp_path):
         assert run.returncode == 0, run.stderr
         assert processor_seconds() - before < 2
     assert b"1000" in (tmp_path / "runs" / "tables" / "table2.md").read_bytes()
-
-
-def test_what_varies_in_a_sweep(tmp_path):
-    """Seeds and folders do not count."""
-    write(tmp_path, "a-0", 3.0)
-    write(tmp_path, "a-1", 3.0, seed=1)
-    assert collect.varied(collect.scan(tmp_path)) == []
-    write(tmp_path, "b-0", 3.0, model__skip=False, state="unfinished")
-    write(tmp_path, "c-0", 3.0, model__residual=False)
-    assert collect.varied(collect.scan(tmp_path)) == ["model.residual", "model.skip"]
