@@ -70,7 +70,8 @@ def expected(
     small = (benchmark.small or {}) if benchmark and scale == "small" else {}
     conf = _Conf((shipped.conf(), own_conf) if own_conf else (shipped.conf(),))
     choices = conf.defaults() | _choices(paper) | _choices(settings) | _choices(small)
-    stand_in, sizes = {}, {}
+    stand_in: Settings = {}
+    sizes: Settings = {}
     for key, value in small.items():
         (stand_in if key.startswith("data.") else sizes)[key] = value
     groups = dict.fromkeys((*_COMPARED, *(key.partition(".")[0] for key in fixed)))

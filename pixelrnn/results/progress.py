@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def locks() -> set[int]:
         return set()
 
 
-def is_running(run: Path, held: set[int]) -> bool:
+def is_running(run: Path, held: Set[int]) -> bool:
     """Whether a process of this machine trains this run.
 
     Args:

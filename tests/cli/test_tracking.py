@@ -145,6 +145,9 @@ def test_the_dashboard_shows_the_sweep():
     view = workspace("table2", "pixelrnn", "someone", [])
     assert "table2" in str(view.runset_settings.filters)
     assert "label" in str(view.runset_settings.groupby)
+    view = workspace("table3", "pixelrnn", "someone", [], ["a-1", "shared-2"])
+    text = view._to_model().model_dump_json()
+    assert "shared-2" in text  # by its id: its group in W&B is that of the sweep that came first
 
 
 def test_the_dashboard_without_a_key_is_one_line():
