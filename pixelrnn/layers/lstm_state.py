@@ -2,13 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import BeforeValidator
 from torch import Tensor, nn
 
-from pixelrnn.ops.conv_lstm.dispatch import Kernel, Name, present_name
+from pixelrnn.ops.conv_lstm.dispatch import Kernel, KernelName
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,7 +21,7 @@ class LSTMSettings:
 
     forget_bias: float = 0.0
     learned_initial_state: bool = True
-    kernel: Kernel | Annotated[Name, BeforeValidator(present_name)] = "auto"
+    kernel: Kernel | KernelName = "auto"
 
 
 class LSTMState(nn.Module):

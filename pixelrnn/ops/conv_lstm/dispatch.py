@@ -25,7 +25,11 @@ Name = Literal["auto", "reference", "autograd", "native_loops", "cuda_graph"]
 
 def present_name(name: Any) -> Any:
     """Return the present name of a rung that a stored configuration calls by its old one."""
-    return {"native": "native_loops"}.get(name, name)
+    return "native_loops" if name == "native" else name
+
+
+KernelName = Annotated[Name, BeforeValidator(present_name)]
+"""The name of a rung in a configuration, which may be an old one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Kernel:
         compile: how the pointwise part is fused (`cell.cell_for`); the reference ignores it.
     """
 
-    name: Annotated[Name, BeforeValidator(present_name)] = "auto"
+    name: KernelName = "auto"
     compile: Compile = "auto"
 
     def __post_init__(self) -> None:

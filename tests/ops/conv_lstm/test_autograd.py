@@ -251,6 +251,8 @@ def test_stored_runs_may_call_a_rung_by_its_old_name():
     assert check.converted(node, "kernel")["name"] == "native_loops"
     with pytest.raises(ConfigError, match=r"kernel\.name=nativ"):
         check.converted(node | {"name": "nativ"}, "kernel")
+    with pytest.raises(ConfigError, match=r"kernel\.name="):
+        check.converted(node | {"name": {"native": 1}}, "kernel")
 
 
 def test_another_cell_by_name_is_not_for_the_native_loops():
