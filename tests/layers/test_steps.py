@@ -85,3 +85,12 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
         twin = walk(twin_of(layer, 2, size[1]), x, groups)
     torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(twin, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_an_empty_batch(name, dtype):
+    layer = LAYERS[name](4, 3).to(dtype)
+    x = torch.zeros(3, 4, 0, 4, dtype=dtype)
+    with torch.no_grad():
+        assert walk(layer.step(0, 4), x, 3).shape == layer(x).shape
