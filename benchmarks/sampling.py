@@ -5,7 +5,7 @@
 The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
 multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
 oracle takes one or all of torch's threads, whichever was faster in that turn; the incremental walk
-takes as many as `generation.threads` gives it. Turns of both are interleaved in one process. Cost
+takes as many as `generation.raster` gives it. Turns of both are interleaved in one process. Cost
 against height is in the processor's time on one thread, which other processes disturb less.
 """
 
@@ -20,7 +20,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import report
-from pixelrnn.generation import raster, reference, threads
+from pixelrnn import threads
+from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Position
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.models.causal import CausalModel
@@ -109,7 +110,7 @@ def against_oracle(kind: type[CausalModel], sizes: Sizes) -> Rows:
         oracle.append(symbols * oracle_seconds(model, sizes))
         walk.append(walk_seconds(model, sizes))
     timed = f"{sizes.oracle} sub-pixels timed, times {symbols // sizes.oracle}"
-    count = threads.sensible(model, sizes.batch)
+    count = raster.sensible_threads(model, sizes.batch)
     return [
         {"what": f"oracle, s ({timed})", "value": report.Spread.of(oracle)},
         {"what": f"incremental, s ({count} threads)", "value": report.Spread.of(walk)},

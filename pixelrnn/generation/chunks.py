@@ -45,25 +45,18 @@ def chunks(
     for name, value, least in (("n", n, 0), ("batch_size", batch_size, 1)):
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
-    return _chunks(generate, n, image_shape, batch_size, progress, on_row)
 
+    def batches() -> Iterator[Tensor]:
+        _, height, width = image_shape
+        total = n * height * width
+        with tqdm(total=total, unit="pixel", unit_scale=True, disable=not progress) as bar:
 
-def _chunks(
-    generate: Generate,
-    n: int,
-    image_shape: tuple[int, int, int],
-    batch_size: int,
-    progress: bool,
-    on_row: OnRow | None,
-) -> Iterator[Tensor]:
-    _, height, width = image_shape
-    total = n * height * width
-    with tqdm(total=total, unit="pixel", unit_scale=True, disable=not progress) as bar:
+            def row_done(images: Tensor, row: int) -> None:
+                bar.update(len(images) * width)
+                if on_row:
+                    on_row(images, row)
 
-        def row_done(images: Tensor, row: int) -> None:
-            bar.update(len(images) * width)
-            if on_row:
-                on_row(images, row)
+            for start in range(0, n, batch_size):
+                yield generate(slice(start, min(start + batch_size, n)), row_done)
 
-        for start in range(0, n, batch_size):
-            yield generate(slice(start, min(start + batch_size, n)), row_done)
+    return batches()

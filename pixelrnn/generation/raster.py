@@ -1,4 +1,4 @@
-"""The raster traversal: rows, columns, colours; at each sub-pixel a source is asked for a symbol.
+"""The walk in raster order: rows, columns, colours; at each sub-pixel a source gives the symbol.
 
 The network advances one sub-pixel at a time (`layers.steps`). A whole image costs less than the
 arithmetic of one forward pass, and a pixel costs the same in an image of any height.
@@ -17,7 +17,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.generation import reference, threads
+from pixelrnn import threads
+from pixelrnn.generation import reference
 from pixelrnn.generation.network import Network, NoStep, OnRow, blank
 from pixelrnn.generation.sources import Position, Source
 from pixelrnn.layers.apply import Context
@@ -28,13 +29,13 @@ log = logging.getLogger(__name__)
 
 
 class Stepper:
-    """A network at one position of the raster. It holds all that is remembered of those before.
+    """A network at one position; its steps hold what is remembered of the positions before.
 
     For every row `begin_row` is called, then for every colour group of every pixel the stepper
     itself, and `see` as soon as the colours are known.
 
     Args:
-        model: left as it is: memory and prepared weights are in the steps.
+        model: the network. It is not changed: memory and prepared weights are in the steps.
         batch: images advanced together, B.
         context: what the images are conditioned on.
 
@@ -82,7 +83,7 @@ class Stepper:
             step.see(pixels, column, group)
 
     def repeat(self, n: int) -> Self:
-        """A stepper for a batch n times as large: each image n times in a row.
+        """Make a stepper for a batch n times as large: each image n times in a row.
 
         The context stays as it is: the steps have taken from it what they need.
         """
@@ -94,7 +95,7 @@ class Stepper:
         return twin
 
     def _step_of(self, layer: nn.Module, on_pixels: bool) -> Step:
-        """A step that stands at the beginning of the present row."""
+        """Make the step of a layer; it stands at the beginning of the present row."""
         start: Callable[..., Step] | None = getattr(layer, "step", None)
         if start is None:
             raise NoStep(f"{type(layer).__name__} has no 'step'")
@@ -133,7 +134,7 @@ class Walk:
         )
 
     def repeat(self, n: int) -> Self:
-        """A walk over n copies of each image, one after the other, from the same pixel on.
+        """Make a walk over n copies of each image, side by side, that stands before the same pixel.
 
         So a known part is walked once and continued n times.
         """
@@ -147,7 +148,12 @@ class Walk:
     def advance(
         self, source: Source, pixels: int | None = None, on_row: OnRow | None = None
     ) -> Tensor:
-        """Go on by so many pixels, or to the end; `source` chooses each symbol.
+        """Go on by some pixels, or to the end.
+
+        Args:
+            source: chooses each symbol.
+            pixels: how many pixels to walk; None: all that are left.
+            on_row: see `network.OnRow`.
 
         Returns:
             The images, uint8 (n, C, H, W), of which the pixels walked so far are filled in.
@@ -164,7 +170,7 @@ class Walk:
         return self.images
 
     def _unknown_parameters(self) -> Tensor:
-        """Of one pixel: (n, P), filled in group by group."""
+        """Room for the parameters of one pixel, filled in group by group: (n, P)."""
         model, (n, colors, _, _) = self.stepper.model, self.images.shape
         like = next(iter(model.parameters()))
         return like.new_zeros(n, model.likelihood.parameters_per_pixel(colors))
@@ -181,6 +187,11 @@ class Walk:
                 log_probs = likelihood.level_log_probs(parameters, earlier, color)
                 images[:, color, row, column] = source(log_probs, Position(row, column, color))
             stepper.see(model.scale(images[:, members, row, column]), column, group)
+
+
+def sensible_threads(model: Network, n: int) -> int:
+    """Threads for n images that are walked together (`threads.for_generation`)."""
+    return threads.for_generation(sum(weight.numel() for weight in model.parameters()), n)
 
 
 def generate(
@@ -204,7 +215,7 @@ def generate(
         source: see `sources`.
         context: what the images are conditioned on.
         on_row: see `network.OnRow`.
-        num_threads: of torch during the walk; None: see `threads.sensible`.
+        num_threads: of torch during the walk; None: see `threads.for_generation`.
         steps_only: refuse a network that cannot be advanced position by position. Who decodes must
             compute what who encoded did, and whole passes differ from steps by rounding.
 
@@ -212,7 +223,7 @@ def generate(
         NoStep: `steps_only`, and the network can only be evaluated on whole images.
     """
     try:
-        with threads.limited(num_threads or threads.sensible(model, n)):
+        with threads.limited(num_threads or sensible_threads(model, n)):
             return Walk(model, n, context).advance(source, on_row=on_row)
     except NoStep as reason:
         if steps_only:

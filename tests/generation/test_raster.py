@@ -8,7 +8,8 @@ import torch
 from helpers import CATALOGUE, Case, name_of, randomise
 from torch import nn
 
-from pixelrnn.generation import raster, reference, threads
+from pixelrnn import threads
+from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Completion, Draw, for_images
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -189,8 +190,8 @@ def test_threads_are_restored_after_an_interrupt():
 
 def test_threads_by_size():
     with threads.limited(2):
-        assert threads.sensible(PixelCNN((1, 4, 4), levels=2, hidden=4), 16) == 1
-        assert threads.sensible(PixelCNN((3, 4, 4), hidden=64), 128) == 2
+        assert raster.sensible_threads(PixelCNN((1, 4, 4), levels=2, hidden=4), 16) == 1
+        assert raster.sensible_threads(PixelCNN((3, 4, 4), hidden=64), 128) == 2
 
 
 class Twice(CausalModel):

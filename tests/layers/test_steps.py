@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pixelrnn.generation import threads
+from pixelrnn import threads
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d

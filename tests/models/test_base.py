@@ -162,3 +162,19 @@ def test_paper_sizes_have_the_papers_parameter_counts():
     assert millions(PixelCNN) == pytest.approx(5.3, abs=0.06)
     assert millions(RowLSTM) == pytest.approx(9.6, abs=0.06)
     assert millions(DiagonalBiLSTM) == pytest.approx(8.8, abs=0.06)
+
+
+def test_private_twins_compute_without_checks(model, monkeypatch):
+    """A check reads a maximum from the device: training must not wait for it in every step."""
+    images = random_images(2, (3, 2, 3), 5)
+    expected = model.log_prob(images), model.conditionals(images)
+
+    def refuse(*_):
+        raise AssertionError("checked")
+
+    for name in ("check_images", "check_labels"):
+        monkeypatch.setattr(type(model), name, refuse)
+    assert torch.equal(model._log_prob(images), expected[0])
+    assert torch.equal(model._conditionals(images), expected[1])
+    with pytest.raises(AssertionError, match="checked"):
+        model.log_prob(images)

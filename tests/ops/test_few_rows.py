@@ -3,8 +3,8 @@ import logging
 import pytest
 import torch
 
+from pixelrnn import threads
 from pixelrnn.errors import CompilerError
-from pixelrnn.generation import threads
 from pixelrnn.native import compiler
 from pixelrnn.ops import few_rows
 from pixelrnn.ops.few_rows import NativeProduct, PlainProduct
