@@ -6,6 +6,7 @@ import re
 _SECTION = re.compile(
     r"^(Args|Arguments|Parameters|Attributes|Returns|Yields|Raises|Examples?):\s*$"
 )
+_OF_ARGUMENTS = ("Args", "Arguments", "Parameters", "Attributes")
 _ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
 
@@ -26,7 +27,11 @@ def arguments(docstring: str | None) -> dict[str, str]:
     for line in inspect.cleandoc(docstring or "").splitlines():
         section = _SECTION.match(line)
         if section:
-            inside, name, indent = section[1] in ("Args", "Arguments", "Parameters"), "", 0
+            inside, name, indent = (
+                section[1] in ("Args", "Arguments", "Parameters", "Attributes"),
+                "",
+                0,
+            )
             continue
         if not inside or not line.strip():
             continue
@@ -42,3 +47,10 @@ def arguments(docstring: str | None) -> dict[str, str]:
         elif name:
             found[name] = f"{found[name]} {line.strip()}".strip()
     return found
+
+
+def first_sentence(text: str) -> str:
+    """A description up to its first full stop, without the marks of reStructuredText."""
+    text = re.sub(r":\w+:`~?([^`]*)`", r"\1", text).replace("``", "").replace("**", "")
+    sentence = re.split(r"(?<!i\.e)(?<!e\.g)\.\s", text, maxsplit=1)[0]
+    return sentence.strip().rstrip(".")

@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import pixelrnn
+from pixelrnn.cli import completion
 from pixelrnn.errors import Interrupted, PixelRNNError
 from pixelrnn.runs import check
 
@@ -30,7 +31,8 @@ Examples:
   pixelrnn train
   pixelrnn train data=patches model=row_lstm model.layers=4
   pixelrnn train -m model=pixelcnn,row_lstm,diagonal_bilstm model.layers=1,2,4
-`pixelrnn VERB --help` lists the keys of a verb and their choices."""
+`pixelrnn VERB --help` explains the keys of a verb and lists their choices.
+Completion by Tab: eval "$(pixelrnn --shell-completion bash)" (or zsh)"""
 
 _AGAIN = {"train": "the same command goes on from the last checkpoint"}
 _ANEW = "the same command begins anew"
@@ -54,10 +56,16 @@ def main(argv: list[str] | None = None) -> int:
     if words[0] == "--version":
         print(pixelrnn.__version__)
         return 0
+    if words[0] == "--complete":
+        print("\n".join(completion.candidates(" ".join(words[1:]), VERBS)))
+        return 0
     verb, *rest = words
     for name, value in (("WANDB_SILENT", "true"), ("WANDB_CONSOLE", "off")):
         os.environ.setdefault(name, value)  # read when wandb is imported
     try:
+        if verb in ("-sc", "--shell-completion"):
+            print(completion.script(rest[0] if rest else "bash"))
+            return 0
         if verb not in VERBS:
             raise PixelRNNError(f"{verb}: no such verb; {check.nearest(verb, list(VERBS))}")
         return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0

@@ -1,36 +1,58 @@
-"""`pixelrnn train`: one run, from configuration to record. The same command finds the same run."""
+"""`pixelrnn train`: one run, from configuration to record. The same command finds the same run.
+
+What trains is imported last: a wrong word is refused before that.
+"""
 
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from pixelrnn.cli import compose, report, rerun
+from pixelrnn.cli import command_line, compose, questions
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.errors import ConfigError
-from pixelrnn.training import process, run
+
+if TYPE_CHECKING:
+    from pixelrnn.training.run import Plan
 
 
 def main(argv: list[str]) -> int | None:
     """Entry of the verb. Returns the exit code of a multirun."""
+    command = command_line.parsed(argv)
+    if questions.answered(command):
+        return None
     stored_run = [word for word in argv if word.startswith("run=")]
     if stored_run:
+        from pixelrnn.cli import rerun
+
         show(rerun.plan(stored_run[0].removeprefix("run="), argv))
         return None
-    _check_words(argv)
-    if compose.is_multirun(argv):
-        return jobs.run(argv, job)
-    compose.run("train", task, argv)
+    _check_words(command)
+    if command.multirun:
+        return jobs.run(command.words, job, check)
+    show(prepare(compose.composed(argv)))
     return None
 
 
-def task(config: DictConfig) -> None:
-    """One run."""
-    show(run.prepare(compose.plain(config)))
+def prepare(config: dict[str, Any]) -> "Plan":
+    """Check a plain configuration and name its folder; see `training.run.prepare`."""
+    from pixelrnn.training import run
+
+    return run.prepare(config)
 
 
-def show(plan: run.Plan) -> float | None:
+def check(config: dict[str, Any]) -> None:
+    """Refuse a plain configuration whose types or ranges are wrong; see `training.settings`."""
+    from pixelrnn.training import settings
+
+    settings.checked(config)
+
+
+def show(plan: "Plan") -> float | None:
     """Carry a plan out and report; returns the likelihood that a sweeper minimises, if finite."""
+    from pixelrnn.cli import report
+    from pixelrnn.training import process, run
+
     before = plan.record is not None
     results = run.carry_out(plan)
     if process.is_writer():
@@ -47,25 +69,17 @@ def job(config: DictConfig) -> float | None:
     Returns:
         val/bits_per_dim, for a sweeper that optimises; None if the job failed or it is not finite.
     """
-    plans = []
-
-    def folder() -> Path:
-        plans.append(run.prepare(compose.plain(config)))
-        return plans[0].folder
-
-    with jobs.recorded(folder):
-        return show(plans[0])
-    return None
+    return jobs.recorded(lambda: prepare(compose.plain(config)), show)
 
 
-def _check_words(argv: list[str]) -> None:
+def _check_words(command: command_line.Command) -> None:
     """Refuse words that compose but do not do what they seem to say.
 
     Raises:
         ConfigError: a sweep without -m, or scale=small alone.
     """
-    words = dict(word.lstrip("+").split("=", 1) for word in argv if "=" in word)
-    if "sweep" in words and not compose.is_multirun(argv):
+    words = dict(word.lstrip("+").split("=", 1) for word in command.words if "=" in word)
+    if "sweep" in words and not command.multirun:
         raise ConfigError(
             f"sweep={words['sweep']}: a sweep is several runs, so it needs -m: "
             f"pixelrnn train -m sweep={words['sweep']} ..."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn.cli.multirun import jobs
+from pixelrnn.results import membership
 from tests.cli.commands import TWELVE, kill, needed, results, spawn, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -66,8 +66,8 @@ def test_killed_five_times_equals_undisturbed(launcher, package, undisturbed):
     print(f"{launcher}: half done when killed: {half_done}; {summary}")
     assert summary.startswith("multirun: 12 jobs: ")
     assert "failed" not in summary
-    notes = jobs.notes(max(Path("runs/.sweep").iterdir()))
-    assert sum(note["state"] == "skipped" for note in notes) >= done
+    notes = membership.read(max(Path("runs/.sweep/table4").iterdir()))
+    assert sum(note.state == "skipped" for note in notes) >= done
     assert (results(), table(Path("runs").absolute())) == undisturbed
 
 

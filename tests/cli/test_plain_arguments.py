@@ -93,7 +93,7 @@ def test_all_that_is_wrong_is_said_at_once():
         "grow=[: input should be a valid boolean",
         "temperature=0: input should be greater than 0: the logits are divided by it",
         "--fast: expected key=value",
-        "paths.run: no such key; choose from paths.runs, paths.data",
+        "paths.run: no such key; choose from paths.runs, paths.data, paths.tables",
     ):
         assert text in str(error.value)
     assert "\n" not in str(error.value)
@@ -106,7 +106,7 @@ def test_a_missing_key_is_named():
 
 def test_roots_come_from_words_environment_or_default(monkeypatch):
     monkeypatch.setenv("PIXELRNN_RUNS", "from environment")
-    assert call()["paths"] == {"runs": "from environment", "data": "data"}
+    assert call()["paths"] == {"runs": "from environment", "data": "data", "tables": ""}
     assert call("paths.runs=mine")["paths"]["runs"] == "mine"
     with pytest.raises(ConfigError, match="run: must be given"):
         plain_arguments.call(verb, ["paths.data=x"])

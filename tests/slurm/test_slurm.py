@@ -55,7 +55,7 @@ def running(conf):
 def notes():
     """What became of the jobs so far, by number."""
     return {
-        path.stem: json.loads(path.read_text()) for path in Path("runs/.sweep").glob("*/*.json")
+        path.stem: json.loads(path.read_text()) for path in Path("runs/.sweep").glob("*/*/*.json")
     }
 
 
@@ -64,8 +64,8 @@ def half_done(job):
     run = notes().get(job.partition("_")[2], {}).get("run")
     return (
         run
-        and Path(run, "checkpoints/last.ckpt").is_file()
-        and not Path(run, "results.json").is_file()
+        and Path("runs", run, "checkpoints/last.ckpt").is_file()
+        and not Path("runs", run, "results.json").is_file()
     )
 
 

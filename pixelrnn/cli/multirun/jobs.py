@@ -1,134 +1,196 @@
 """A multirun that survives: every job leaves a note, and the end says what became of them all.
 
-Jobs may run in other processes or on other machines, so notes are files:
-runs/.sweep/<time>/<job number>.json. A note that still says "started" is of a job that was killed.
+Jobs may run in other processes or on other machines, so notes are files (`results/membership.py`).
 """
 
 import contextlib
-import json
 import os
-import time
+import signal
+import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
-from pixelrnn import atomic
-from pixelrnn.cli import compose
+from pixelrnn.cli import command_line, hydra_main
 from pixelrnn.cli.multirun import plans, search
-from pixelrnn.errors import PixelRNNError
+from pixelrnn.errors import Interrupted, PixelRNNError
+from pixelrnn.results import membership, outcome
 
-QUESTIONS = {"-h", "--help", "--hydra-help"}
-"""Flags on which Hydra answers, and runs no job."""
-
-STATES = ("finished", "resumed", "skipped", "failed", "killed")
+AGAIN = "the same command skips what is finished and goes on with the rest"
 
 
-def run(argv: list[str], job: Callable[[Any], Any]) -> int:
-    """Run all jobs, print the summary.
+class Planned(Protocol):
+    """What a job prepares before it works."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+
+
+Prepared = TypeVar("Prepared", bound=Planned)
+
+
+def run(
+    words: Sequence[str], job: Callable[[Any], Any], check: Callable[[dict[str, Any]], Any]
+) -> int:
+    """Run all jobs, print what came of them.
 
     Args:
-        argv: overrides and Hydra's flags.
-        job: function of a module, so that launchers can send it elsewhere.
+        words: overrides.
+        job: function of a module, so that launchers can send it elsewhere; it calls `recorded`.
+        check: raises `ConfigError` for a plain configuration that no job can have.
 
     Returns:
-        0, or 1 if a job failed or was killed.
+        0; 1 if a job failed or was killed; 130 or 143 if the multirun itself was stopped.
 
     Raises:
-        ConfigError: a job would not compose, or a stored study is not what was asked for.
-        RunError: another process is at the same search.
+        ConfigError: a job would be refused, or a stored study is not what was asked for.
+        RunError: another process works on the same search.
     """
-    if not QUESTIONS.isdisjoint(argv):
-        compose.run("train", job, argv)
-        return 0
-    plan = plans.of("train", argv)
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    folder = Path(plan.first.paths.runs).absolute() / ".sweep" / stamp
-    words = [*argv, compose.word("hydra.sweep.dir", str(folder))]
+    plan = plans.of(words, check)
+    folder = membership.new_folder(Path(plan.first.paths.runs), plan.first.sweep_name)
+    noted = [*words, command_line.quoted("hydra.sweep.dir", str(folder))]
     with search.of(plan) as found:
         if found is None:
-            return _run(words, job, folder)
-        code = _run(words + found.words(), job, folder) if found.left() else 0
+            _say(f"{plan.count} jobs; notes in {folder}")
+            return _run(noted, job, folder, plan.count)
+        code = _run(noted + found.words(), job, folder, found.left()) if found.left() else 0
         _say(found.line())
     return code
 
 
-@contextlib.contextmanager
-def recorded(folder_of: Callable[[], Path]) -> Iterator[None]:
-    """Note what becomes of a job; an error ends here.
+def recorded(
+    prepare: Callable[[], Prepared], work: Callable[[Prepared], float | None]
+) -> float | None:
+    """Do one job and note what becomes of it; an error is noted and ends here.
 
     Args:
-        folder_of: names the run folder; may raise, as any part of the job.
+        prepare: checks the job and names its run folder.
+        work: trains, or finds the finished run.
+
+    Returns:
+        What `work` returns; None if the job failed.
     """
-    hydra = HydraConfig.get()
-    os.chdir(hydra.runtime.cwd)  # where the command was given; workers may start elsewhere
-    note = Path(hydra.sweep.dir) / f"{hydra.job.num}.json"
-    content = {"job": " ".join(hydra.overrides.task), "run": None, "state": "started"}
-    _write(note, content)
+    config = HydraConfig.get()
+    os.chdir(config.runtime.cwd)  # where the command was given; workers may start elsewhere
+    folder = Path(config.sweep.dir)
+    note = membership.Note(job=list(config.overrides.task), number=int(config.job.num))
+    membership.write(folder, note)
+    _say(f"job {note.number}: {' '.join(note.job)}")
     try:
-        run = folder_of()
-        content["run"] = str(run)
-        state = "finished"
-        if (run / "results.json").is_file():
-            state = "skipped"
-        elif (run / "checkpoints" / "last.ckpt").is_file():
-            state = "resumed"
-        _write(note, content)
-        yield
-        content["state"] = state
+        planned = prepare()
+        note.run = planned.folder
+        membership.write(folder, note)
+        state = _state(planned.folder)
+        with _default_sigterm():
+            value = work(planned)
+        note.state = state
+        return value
     except Exception as error:
         if not isinstance(error, PixelRNNError):
             traceback.print_exc()
-        content |= {"state": "failed", "message": " ".join(str(error).split())[:300]}
-        content["type"] = type(error).__name__
+        note.state, note.type = "failed", type(error).__name__
+        note.message = " ".join(str(error).split())[:300] or type(error).__name__
+        _say(f"job {note.number} failed: {note.message}")
+        return None
     finally:
-        if content["state"] != "started":
-            _write(note, content)
+        if note.state != "started":
+            membership.write(folder, note)
 
 
-def notes(folder: Path) -> list[dict[str, Any]]:
-    """All notes of a multirun, in the order of its jobs."""
-    paths = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    for content in found:
-        if content["state"] == "started":
-            content |= {"state": "killed", "message": "the same command goes on from here"}
-    return found
+def _state(run: Path) -> str:
+    """What a job that ends well will have done."""
+    if (run / "results.json").is_file():
+        return "skipped"
+    return "resumed" if (run / "checkpoints" / "last.ckpt").is_file() else "finished"
 
 
-def _run(words: list[str], job: Callable[[Any], Any], folder: Path) -> int:
-    broken = None
+def _run(words: Sequence[str], job: Callable[[Any], Any], folder: Path, count: int) -> int:
+    """Let Hydra launch the jobs; returns the exit code."""
+    stopped: KeyboardInterrupt | None = None
+    broken: Exception | None = None
     try:
-        compose.run("train", job, words)
+        with _sigterm_interrupts():
+            hydra_main.run(words, job, multirun=True)
     except PixelRNNError:
         raise
+    except KeyboardInterrupt as error:
+        stopped = error
     except Exception as error:  # a launcher whose job was killed: the others' notes still count
         broken = error
-    return _report(folder, broken)
+    code = _report(folder, count, broken, stopped)
+    if stopped is None:
+        return code
+    return stopped.exit_code if isinstance(stopped, Interrupted) else 130
 
 
-def _report(folder: Path, broken: Exception | None) -> int:
-    """Print what became of the jobs; returns the exit code."""
-    found = notes(folder)
-    bad = [content for content in found if content["state"] in ("failed", "killed")]
-    counts = [f"{sum(c['state'] == state for c in found)} {state}" for state in STATES]
-    lines = [f"multirun: {len(found)} jobs: {', '.join(c for c in counts if c[0] != '0')}"]
-    lines += [f"  {c['state']}  {c['job']}: {c['message']}" for c in bad]
+def _report(
+    folder: Path,
+    count: int,
+    broken: Exception | None = None,
+    stopped: KeyboardInterrupt | None = None,
+) -> int:
+    """Print what became of the jobs; returns 1 if one failed or was killed, else 0."""
+    notes = membership.read(folder)
+    console = Console(stderr=True)
+    outcome.show(console, notes)
+    bad = [note for note in notes if note.state in ("failed", "killed")]
+    counts = {state: sum(note.state == state for note in notes) for state in membership.STATES}
+    if count > len(notes):
+        counts["not started"] = count - len(notes)
+    states = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    lines = [f"multirun: {len(notes)} jobs: {states}"]
+    lines += [
+        f"  {note.state}  job {note.number}, {' '.join(note.job)}: {note.message}" for note in bad
+    ]
+    if stopped is not None:
+        lines.append(f"  {' '.join(str(stopped).split()) or 'interrupted'}")
     if broken is not None:
-        lines.append(f"  the launcher broke off: {' '.join(str(broken).split())[:300]}")
-    if bad or broken is not None:
-        lines.append("  the same command skips what is finished and tries the rest again")
+        lines.append(f"  the launcher ended early: {' '.join(str(broken).split())[:300]}")
+    if bad or broken is not None or stopped is not None:
+        lines.append(f"  {AGAIN}")
     _say("\n".join(lines))
     return 1 if bad or broken is not None else 0
 
 
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Between jobs, SIGTERM ends the multirun as Ctrl-C does, so that it is reported."""
+    if not _may_handle():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _default_sigterm() -> Iterator[None]:
+    """While a job trains, SIGTERM is the training's to handle."""
+    if not _may_handle() or signal.getsignal(signal.SIGTERM) is not _interrupt:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _may_handle() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number, f"interrupted by {signal.Signals(number).name}")
+
+
 def _say(text: str) -> None:
     Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic.replacing(path) as file:
-        json.dump(content, file)

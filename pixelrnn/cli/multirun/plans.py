@@ -1,18 +1,20 @@
 """What a multirun will do, known before any of its jobs starts."""
 
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import hydra
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn.cli import compose
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import hydra_groups
+
+_ENDS = 50
+"""Of a key with more values than twice this, only the first and the last ones are checked."""
 
 
 @dataclass(frozen=True)
@@ -20,69 +22,100 @@ class Plan:
     """A multirun.
 
     Attributes:
-        first: the configuration of its first job, Hydra's node included.
+        words: the overrides of its first job.
+        first: the configuration of its first job, the node `hydra` included.
         swept: key -> its values, as written.
+        count: the number of jobs of a plain sweep: the product of the numbers of values.
     """
 
+    words: list[str]
     first: DictConfig
     swept: dict[str, str]
+    count: int
 
 
-def of(config_name: str, argv: list[str]) -> Plan:
-    """Compose the first job, and look for every choice that another job makes.
+def of(words: Sequence[str], check: Callable[[dict[str, Any]], Any]) -> Plan:
+    """Compose the first job, and check each value that another job has.
+
+    Every swept value is checked once, beside the first values of all other keys: a sum of checks
+    for a product of jobs.
 
     Args:
-        config_name: primary config of the verb.
-        argv: overrides and the flag of a multirun.
+        words: overrides.
+        check: raises `ConfigError` for a plain configuration that no job can have.
 
     Raises:
-        ConfigError: a job would not compose, or there is another flag.
+        ConfigError: a job would not compose, or is refused.
     """
-    words = [word for word in argv if word not in compose.FLAGS]
-    flags = [word for word in words if word.startswith("-")]
-    if flags:
-        raise ConfigError(f"{flags[0]}: not in a multirun; only overrides")
-    hydra_groups.register(argv)
-    folder = str(compose.conf_dir())
-    with (
-        compose.clear_errors(config_name, words),
-        hydra.initialize_config_dir(version_base="1.3", config_dir=folder),
-    ):
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration(config_name, words, run_mode=RunMode.MULTIRUN)
-        params = master.hydra.sweeper.get("params") or {}
-        given = [f"{key}={values}" for key, values in params.items()]
-        parser = OverridesParser.create(config_loader=loader)
-        parsed = parser.parse_overrides([*given, *master.hydra.overrides.task])
-        overrides = {override.get_key_element(): override for override in parsed}
-        first = {key: _first(override) for key, override in overrides.items()}
+    with compose.initialized(words) as loader, compose.explained(words, multirun=True):
+        overrides = _overrides(words, loader)
+        first_words = {key: _first(override) for key, override in overrides.items()}
+        first = compose.job(list(first_words.values()))
+        _check(first, check)
         for key, override in overrides.items():
-            for choice in _unlisted(override, loader):
-                _job(loader, master, first | {key: choice})
-        swept = {
-            key: str(override.input_line).partition("=")[2]
-            for key, override in overrides.items()
-            if override.is_sweep_override()
-        }
-        return Plan(_job(loader, master, first), swept)
+            group = bool(loader.get_group_options(override.key_or_group))
+            for word in _others(override):
+                if group:
+                    config = compose.job(list((first_words | {key: word}).values()))
+                else:
+                    config = _changed(first, word, loader)
+                _check(config, check, word)
+    sweeps = {k: override for k, override in overrides.items() if override.is_sweep_override()}
+    count = 1
+    for override in sweeps.values():
+        count *= len(_values(override)) or 1
+    swept = {key: str(o.input_line).partition("=")[2] for key, o in sweeps.items()}
+    return Plan(list(first_words.values()), first, swept, count)
 
 
-def _job(loader: ConfigLoader, master: DictConfig, words: dict[str, str]) -> DictConfig:
-    """The configuration of one job."""
-    return loader.load_sweep_config(master, [f"{key}={value}" for key, value in words.items()])
+def _overrides(words: Sequence[str], loader: ConfigLoader) -> dict[str, Override]:
+    """Key -> override; those of the sweeper's configuration first, as Hydra has it."""
+    parser = OverridesParser.create(config_loader=loader)
+    typed = parser.parse_overrides(list(words))
+    plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
+    params = compose.job(plain).hydra.sweeper.get("params") or {}
+    given = parser.parse_overrides([f"{key}={values}" for key, values in params.items()])
+    return {override.get_key_element(): override for override in [*given, *typed]}
 
 
-def _unlisted(override: Override, loader: ConfigLoader) -> list[str]:
-    """Swept choices of a group that its folder does not list: wrong, or null, or elsewhere."""
-    listed = loader.get_group_options(override.key_or_group)
-    if not listed or not override.is_discrete_sweep():
-        return []
-    return [choice for choice in override.sweep_string_iterator() if choice not in listed]
+def _check(config: DictConfig, check: Callable[[dict[str, Any]], Any], word: str = "") -> None:
+    try:
+        with compose.told(config):
+            check(compose.plain(config))
+    except ConfigError as error:
+        if not word or word in str(error):
+            raise
+        raise ConfigError(f"{word}: {error}") from error
+
+
+def _changed(first: DictConfig, word: str, loader: ConfigLoader) -> DictConfig:
+    """The first job's configuration with another value of a key."""
+    override = OverridesParser.create(config_loader=loader).parse_override(word)
+    config = copy.deepcopy(first)
+    OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+    return config
 
 
 def _first(override: Override) -> str:
-    if override.is_discrete_sweep():
-        return next(iter(override.sweep_string_iterator()))
+    """The override as the first job has it."""
     if override.is_interval_sweep():
-        return str(override.value().start)
-    return override.get_value_element_as_str()
+        return f"{override.get_key_element()}={override.value().start}"
+    values = _values(override)
+    return f"{override.get_key_element()}={values[0]}" if values else str(override.input_line)
+
+
+def _others(override: Override) -> Iterator[str]:
+    """The override as other jobs have it."""
+    if override.is_interval_sweep():
+        yield f"{override.get_key_element()}={override.value().end}"
+        return
+    values = _values(override)[1:]
+    if len(values) > 2 * _ENDS:
+        values = values[:_ENDS] + values[-_ENDS:]
+    for value in values:
+        yield f"{override.get_key_element()}={value}"
+
+
+def _values(override: Override) -> list[str]:
+    """All values of a swept key as written; none of a key that is not swept, or by an interval."""
+    return list(override.sweep_string_iterator()) if override.is_discrete_sweep() else []

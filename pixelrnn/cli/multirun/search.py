@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from pixelrnn.cli import compose
+from pixelrnn.cli import command_line
 from pixelrnn.cli.multirun import plans
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.runs.signature import signature as signature_of
@@ -40,7 +40,7 @@ class Search:
         """Overrides that let Hydra's sweeper do what is left."""
         return [
             f"hydra.sweeper.n_trials={self.left()}",
-            compose.word("hydra.sweeper.study_name", self.study.study_name),
+            command_line.quoted("hydra.sweeper.study_name", self.study.study_name),
         ]
 
     def line(self) -> str:

@@ -1,6 +1,6 @@
 """Multiruns: one failing job stops no other, and the same command does what is left."""
 
-import json
+import types
 from pathlib import Path
 
 import hydra
@@ -11,9 +11,10 @@ from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import compose
+from pixelrnn.cli import compose, train
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import jobs, plans
+from pixelrnn.results import membership
 from pixelrnn.runs import record
 from tests.cli.commands import TINY, needed, results, spawn
 
@@ -36,7 +37,7 @@ def dies(monkeypatch):
 
 
 def last_notes():
-    return jobs.notes(max(Path("runs/.sweep").iterdir()))
+    return membership.read(max(Path("runs/.sweep").glob("*/*")))
 
 
 def test_a_failing_job_stops_no_other_and_is_tried_again(dies, capfd):
@@ -66,7 +67,7 @@ def test_a_failing_job_stops_no_other_and_is_tried_again(dies, capfd):
 def test_a_refused_job_is_named_and_leaves_no_folder(capfd):
     assert main([*TINY, "-m", "optimizer.lr=0.002,-1"]) == 1
     assert "optimizer: Invalid learning rate: -1" in capfd.readouterr().err
-    assert [note["state"] for note in last_notes()] == ["finished", "failed"]
+    assert [note.state for note in last_notes()] == ["finished", "failed"]
     assert len(list(Path("runs").glob("digits-*"))) == 1
 
 
@@ -77,7 +78,8 @@ def test_words_that_do_not_compose_are_wrong_input(capfd):
 
 
 def test_a_single_run_that_fails_says_so(dies, capfd):
-    assert main([*TINY, "seed=1", DIES]) == 1
+    assert main([*TINY, "seed=1", DIES]) == 2
+    assert "No space left on device" in capfd.readouterr().err
     (run,) = Path("runs").glob("digits-*")
     assert (run / "failed.json").is_file()
     dies.clear()
@@ -92,17 +94,21 @@ def test_a_wrong_choice_of_a_later_job_is_wrong_input(capfd):
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("flag", ["--config-dir=elsewhere", "--cfg"])
-def test_a_multirun_takes_no_other_flag(flag, capfd):
-    assert main([*TINY, "-m", "seed=0,1", flag]) == 2
-    assert f"{flag}: not in a multirun" in capfd.readouterr().err
-    assert not Path("runs").exists()
-
-
-def test_a_question_about_a_multirun_is_answered(capfd):
-    with pytest.raises(SystemExit, match="0"):
-        main([*TINY, "-m", "seed=0", "--help"])
-    assert "batch_size: 128" in capfd.readouterr().out
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--help"], "data.batch_size=128 "),
+        (["--cfg", "job"], "# The first of 2 jobs, which vary in:\n# seed=0,1\n"),
+        (["--cfg", "job"], "  batch_size: 128\n"),
+        (["--cfg", "job", "--resolve", "--package", "data"], "seed: 0\n"),
+        (["--info", "searchpath"], "| main     | file://"),
+    ],
+)
+def test_a_question_about_a_multirun_is_answered(flags, says, capfd):
+    assert main([*TINY, "-m", "seed=0,1", *flags]) == 0
+    out, err = capfd.readouterr()
+    assert says in out
+    assert err == ""
     assert not Path("runs").exists()
 
 
@@ -110,7 +116,7 @@ def test_choices_from_elsewhere_are_choices(tmp_path):
     (tmp_path / "mine/model").mkdir(parents=True)
     (tmp_path / "mine/model/own.yaml").write_text("defaults: [pixelcnn]\nhidden: 3\n")
     words = ["model=own,pixelcnn", f"hydra.searchpath=[file://{tmp_path}/mine]"]
-    plan = plans.of("train", ["-m", *words])
+    plan = plans.of(words, train.check)
     assert plan.first.model.hidden == 3
     assert plan.swept == {"model": "own,pixelcnn"}
 
@@ -150,10 +156,12 @@ def test_jobs_work_where_the_command_was_given(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    with jobs.recorded(lambda: Path("runs/a")):
-        Path("here").touch()
+    monkeypatch.setattr(config.hydra.sweep, "dir", str(tmp_path / "runs/.sweep/unnamed/now"))
+    plan = types.SimpleNamespace(folder=Path("runs/a"))
+    assert jobs.recorded(lambda: plan, lambda plan: Path("here").touch()) is None
     assert (tmp_path / "here").is_file()
-    assert [note["state"] for note in jobs.notes(tmp_path / "runs/.sweep")] == ["finished"]
+    notes = membership.read(tmp_path / "runs/.sweep/unnamed/now")
+    assert [note.state for note in notes] == ["finished"]
     assert list(elsewhere.iterdir()) == []
 
 
@@ -177,10 +185,13 @@ def test_other_launchers(launcher, package):
         assert record.config(path.parent)["threads"] == 1
 
 
-def test_a_killed_job_is_reported(tmp_path):
+def test_a_killed_job_is_reported(tmp_path, capfd):
     """Its note still says "started"."""
-    (tmp_path / "0.json").write_text(json.dumps({"job": "a=1", "run": None, "state": "started"}))
-    (tmp_path / "10.json").write_text(json.dumps({"job": "a=2", "run": "r", "state": "finished"}))
-    states = [note["state"] for note in jobs.notes(tmp_path)]
-    assert states == ["killed", "finished"]
-    assert jobs._report(tmp_path, None) == 1
+    folder = tmp_path / ".sweep/unnamed/now"
+    membership.write(folder, membership.Note(job=["a=1"]))
+    membership.write(folder, membership.Note(job=["a=2"], number=10, state="finished"))
+    assert [note.state for note in membership.read(folder)] == ["killed", "finished"]
+    assert jobs._report(folder, count=3) == 1
+    err = capfd.readouterr().err
+    assert "2 jobs: 1 finished, 1 killed, 1 not started" in err
+    assert "killed  job 0, a=1: the same command goes on from here" in err

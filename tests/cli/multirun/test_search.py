@@ -7,9 +7,10 @@ import pytest
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import train
+from pixelrnn.cli import report, train
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import plans, search
+from pixelrnn.training import run
 from tests.cli.commands import TINY, kill, results, spawn
 
 optuna = pytest.importorskip("optuna", reason="extra optuna missing")
@@ -18,6 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Optuna 2 and what it stands
 
 DIES = "+callbacks.dies._target_=pixelrnn.training.callbacks.Dies"
 SEARCH = [*TINY, "-m", "hydra/sweeper=optuna_study", "optimizer.lr=tag(log,interval(0.001,0.1))"]
+
+
+def planned(*more):
+    words = [word for word in SEARCH[1:] if word != "-m"]
+    return plans.of([*words, *more], train.check)
 
 
 def trials():
@@ -106,14 +112,14 @@ def test_a_failed_trial_is_tried_again_and_nothing_is_done_twice(monkeypatch, ca
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_a_failed_trial(value, monkeypatch):
     metrics = {"metrics": {"val/bits_per_dim": value}}
-    monkeypatch.setattr(train.run, "carry_out", lambda plan: metrics)
-    monkeypatch.setattr(train.report, "show", lambda *_: None)
+    monkeypatch.setattr(run, "carry_out", lambda plan: metrics)
+    monkeypatch.setattr(report, "show", lambda *_: None)
     assert main([*SEARCH, "hydra.sweeper.n_trials=2"]) == 1
     assert states(trials()) == ["FAIL", "FAIL"]
 
 
 def test_one_process_at_a_time(capfd):
-    with search.of(plans.of("train", SEARCH[1:])) as found:
+    with search.of(planned()) as found:
         assert found.left() == 20
         assert main(SEARCH) == 2
     assert "another process is at it" in capfd.readouterr().err
@@ -121,7 +127,7 @@ def test_one_process_at_a_time(capfd):
 
 def test_a_name_is_of_one_search(capfd):
     named = "hydra.sweeper.study_name=mine"
-    with search.of(plans.of("train", [*SEARCH[1:], named])):
+    with search.of(planned(named)):
         pass
     assert main([*SEARCH, named, "seed=1"]) == 2
     assert "hydra.sweeper.study_name=mine: holds another search" in capfd.readouterr().err
