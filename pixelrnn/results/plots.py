@@ -2,15 +2,22 @@
 
 import csv
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from pixelrnn import atomic
 from pixelrnn.results.tables import Table
 
-mpl.use("Agg")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""The colours of Okabe and Ito, which colour-blind people tell apart, without the pale yellow."""
+
+STYLES = ("-", "--", ":")
+"""What tells rows apart when there are more of them than colours."""
 
 
 def table_plot(table: Table, path: Path) -> None:
@@ -31,10 +38,14 @@ def table_plot(table: Table, path: Path) -> None:
         if values:
             spread = statistics.stdev(values) if len(values) > 1 else None
             mean = statistics.fmean(values)
-            axes[-1].errorbar(mean, place, xerr=spread, fmt="s", color="C0", capsize=3)
+            axes[-1].errorbar(mean, place, xerr=spread, fmt="s", color=COLORS[0], capsize=3)
         else:
             axes[-1].annotate(
-                "not run", (0.98, place), xycoords=("axes fraction", "data"), ha="right", color="C3"
+                "not run",
+                (0.98, place),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                color=COLORS[1],
             )
     axes[0].set_yticks(places, [line.name for line in lines])
     axes[0].set_ylim(-0.6, len(lines) - 0.4)
@@ -48,21 +59,24 @@ def table_plot(table: Table, path: Path) -> None:
 
 
 def curves(table: Table, path: Path) -> bool:
-    """Validation likelihood of every run against steps; False if nothing has been run."""
+    """Validation likelihood against steps: a line for each row, the mean of its seeds.
+
+    Several seeds have a band from the lowest to the highest of them at every step.
+
+    Returns:
+        False if nothing has been run: no file is written.
+    """
     figure = Figure(figsize=(8, 5), layout="constrained")
     ax = figure.subplots()
     for index, line in enumerate(table.lines):
-        for number, run in enumerate(line.runs):
-            points = learning_curve(run.folder, f"val/{table.metric}")
-            if points:
-                label = line.name if number == 0 else None
-                ax.plot(
-                    *zip(*points, strict=True),
-                    color=f"C{index % 10}",
-                    label=label,
-                    lw=1,
-                    marker=".",
-                )
+        runs = [learning_curve(run.folder, f"val/{table.metric}") for run in line.runs]
+        band = seed_band([points for points in runs if points])
+        if band is not None:
+            steps, low, mean, high = band
+            color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS) % len(STYLES)]
+            ax.plot(steps, mean, color=color, linestyle=style, label=line.name, lw=1.2, marker=".")
+            if len(runs) > 1:
+                ax.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
     if not ax.lines:
         return False
     ax.set_xlabel("step")
@@ -74,6 +88,32 @@ def curves(table: Table, path: Path) -> bool:
     return True
 
 
+def seed_band(
+    runs: Sequence[Sequence[tuple[int, float]]],
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """Steps, and there the lowest value, the mean and the highest value over runs.
+
+    Runs that were validated at other steps are interpolated; only steps that all runs have
+    reached count.
+
+    Args:
+        runs: (step, value) of each run, in the order of steps.
+
+    Returns:
+        None if there is no run, or no step that all have.
+    """
+    if not runs:
+        return None
+    first, last = max(run[0][0] for run in runs), min(run[-1][0] for run in runs)
+    steps = np.array(sorted({step for run in runs for step, _ in run if first <= step <= last}))
+    if not len(steps):
+        return None
+    values = np.stack(
+        [np.interp(steps, [step for step, _ in run], [value for _, value in run]) for run in runs]
+    )
+    return steps, values.min(0), values.mean(0), values.max(0)
+
+
 def learning_curve(run: Path, metric: str) -> list[tuple[int, float]]:
     """(step, value) of a metric, from metrics.csv."""
     try:
@@ -83,7 +123,7 @@ def learning_curve(run: Path, metric: str) -> list[tuple[int, float]]:
                 for row in csv.DictReader(file)
                 if row.get(metric) and row.get("step")
             ]
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, csv.Error):
         return []
 
 

@@ -133,17 +133,6 @@ def test_markdown_csv_and_latex(tmp_path):
     assert re.search(r"3\.060 \$\\pm\$ 0\.071", text)
 
 
-def test_pictures(tmp_path):
-    folder = write(tmp_path, "a-0", 3.0)
-    write(tmp_path, "a-1", 3.1, seed=1)
-    assert plots.learning_curve(folder, "val/bits_per_dim") == [(19, 4.0), (99, 3.0)]
-    for scale in ("paper", "small"):
-        table = tables.fill(CATALOGUE, "table2", scale, collect.scan(tmp_path))
-        plots.table_plot(table, tmp_path / "t.png")
-        assert (tmp_path / "t.png").read_bytes()[1:4] == b"PNG"
-        assert plots.curves(table, tmp_path / f"{scale}.png") == (scale == "paper")
-
-
 def test_a_comparison_of_our_own(tmp_path):
     """No published values: nothing to differ from, and nothing to draw them on."""
     write(tmp_path, "a-0", 3.0, model__layers=3)
