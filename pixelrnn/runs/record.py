@@ -101,7 +101,7 @@ def config(run: Path) -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Versions, commit, machine: what else a result may depend on."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

@@ -32,7 +32,7 @@ def load_model(path: str | Path) -> ImageDistribution:
     if not path.exists():
         record.config(path)  # says that there is no such run, and which there are
     content = _best(path) if path.is_dir() else checkpoint.read(path)
-    model = build(content.get("model"), ImageDistribution, path)
+    model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
     weights = {
         name.removeprefix(_PREFIX): value
         for name, value in content["state_dict"].items()

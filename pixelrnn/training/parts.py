@@ -99,7 +99,7 @@ def module(config: dict[str, Any]) -> PixelModule:
     Raises:
         ConfigError: one of them cannot be built.
     """
-    model: ImageDistribution = build("model", config["model"], ImageDistribution)
+    model: ImageDistribution = build("model", config["model"], ImageDistribution)  # type: ignore[type-abstract]
     with _naming("optimizer"):
         optimizer = nodes.build(config["optimizer"])
         optimizer(model.parameters())

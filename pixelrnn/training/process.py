@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -35,7 +36,13 @@ _ENVIRONMENT = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
 
 def is_writer() -> bool:
     """Whether this process is the one that writes, draws, reports and holds the lock."""
-    return rank_zero_only.rank == 0
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def say(text: str) -> None:
+    """Tell the user one line, on stderr, once for all processes."""
+    if is_writer():
+        print(f"pixelrnn: {text}", file=sys.stderr, flush=True)
 
 
 def quieten() -> None:

@@ -10,7 +10,6 @@ Nothing is written before all that can be refused was built, and the data are th
 
 import contextlib
 import errno
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from pixelrnn import atomic, pictures, threads
+from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
@@ -56,7 +56,7 @@ class Plan:
         return Path(self.config["folder"])
 
     @property
-    def unevaluated(self) -> list[str]:
+    def unevaluated(self) -> list[Split]:
         """Splits that the record should hold and does not."""
         metrics = (self.record or {}).get("metrics", {})
         wanted = [split for split in self.config["evaluate"] if split in self.data.splits]
@@ -147,7 +147,8 @@ def carry_out(plan: Plan) -> dict[str, Any]:
             else:
                 metrics = _evaluated(plan, load.load_model(run))
                 results = {**plan.record, "metrics": plan.record["metrics"] | metrics}
-            record.finish(run, results)
+            if process.is_writer():
+                record.finish(run, results)
     return results
 
 
@@ -174,11 +175,14 @@ def _stored(config: dict[str, Any]) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _alone(run: Path) -> Iterator[None]:
-    """Make the folder, and hold its lock.
+    """Make the folder, and hold its lock; only the process that writes does.
 
     Raises:
         RunError: another process holds it, or the folder cannot be written.
     """
+    if not process.is_writer():
+        yield
+        return
     lock = FileLock(run / ".lock", timeout=0)
     try:
         for folder in (run, run / "checkpoints", run / "samples"):
@@ -204,8 +208,9 @@ def _failure_recorded(run: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
-            record.fail(run, error)
+        if process.is_writer():
+            with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
+                record.fail(run, error)
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
             raise RunError(
                 f"{error.filename or run}: {error.strerror}; the same command goes on from the "
@@ -220,12 +225,14 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
     resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
     if resume_from is not None:
         step = checkpoint.read(resume_from).get("global_step")
-        print(f"pixelrnn: resuming from step {step} of {resume_from}", file=sys.stderr)
-    record.start(run, config)
+        process.say(f"resuming from step {step} of {resume_from}")
+    if process.is_writer():
+        record.start(run, config)
     seconds = _fit(module, plan.data, trainer, resume_from)
     best = load.load_model(run)
     metrics = _evaluated(plan, best)
-    _final_samples(best, run, config["seed"])
+    if process.is_writer():
+        _final_samples(best, run, config["seed"])
     tracking.summarise(trainer.loggers, metrics)
     return {
         "label": config["label"],

@@ -30,12 +30,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.image_set import ImageSet
 from pixelrnn.errors import RunError
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
 
-PARTS: tuple[type, ...] = (ImageDistribution, PixelDataModule, Likelihood, Kernel)
+PARTS: tuple[type, ...] = (
+    *(ImageDistribution, Likelihood, Kernel),
+    *(PixelDataModule, ImageSet),
+)
 """Kinds that a stored model or data set consists of."""
 
 RUNS: tuple[type, ...] = (*PARTS, Optimizer, LRScheduler, pl.Callback, Logger, pl.Trainer)

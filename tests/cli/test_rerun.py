@@ -73,3 +73,31 @@ def test_only_whole_folder_names_move():
     config = {"folder": "runs/a", "x": ["runs/a/c", "runs/ab"], "y": {"z": "runs/a"}}
     expected = {"folder": "b", "x": ["b/c", "runs/ab"], "y": {"z": "b"}}
     assert moved(config, "b") == expected
+
+
+def test_what_follows_folder_is_taken_literally(run, capfd):
+    assert main(["train", f"run={run}", "folder=2026-11-25"]) == 0
+    assert Path("2026-11-25/results.json").is_file()
+    os.rename("2026-11-25", "lr=0.1,h=3 (a)")
+    capfd.readouterr()
+    assert main(["train", "run=lr=0.1,h=3 (a)"]) == 0
+    assert "finished before" in capfd.readouterr().out
+
+
+def test_a_users_own_model_and_data_set_are_trained_again(run, monkeypatch, tmp_path):
+    """As `evaluate` loads them."""
+    (tmp_path / "mine.py").write_text(
+        "from pixelrnn.data.digits import DigitsImages\n"
+        "from pixelrnn.data.factory import served\n"
+        "from pixelrnn.models import PixelCNN\n"
+        "class Model(PixelCNN): pass\n"
+        "class Images(DigitsImages): pass\n"
+        "Data = served(Images)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["model._target_=mine.Model", "folder=own", "data._target_=mine.Data"]
+    assert main([*TINY, *words]) == 0
+    assert main(["evaluate", "run=own", "threads=1"]) == 0
+    assert main(["train", "run=own", "folder=again"]) == 0
+    one, two = (record.results(Path(name))["metrics"] for name in ("own", "again"))
+    assert one == two

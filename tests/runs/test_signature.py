@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixelrnn.runs.signature import effective, signature
+from pixelrnn.runs.signature import differences, effective, signature
 
 CONFIG = {
     "seed": 0,
@@ -30,6 +30,11 @@ def changed(path, value):
         ("trainer.enable_model_summary", True),
         ("model.kernel", {"name": "reference"}),
         ("paths.runs", "elsewhere"),
+        ("trainer.profiler", "simple"),
+        ("evaluate", ["test"]),
+        ("scale_name", "small"),
+        ("sweep_name", "mine"),
+        ("folder", "elsewhere"),
     ],
 )
 def test_what_cannot_change_the_result_leaves_it_alone(path, value):
@@ -47,3 +52,9 @@ def test_what_can_changes_it(path, value):
 def test_order_of_keys_does_not_matter():
     assert signature(dict(reversed(CONFIG.items()))) == signature(CONFIG)
     assert set(effective(CONFIG)) == {"seed", "model", "data", "trainer"}
+
+
+def test_the_keys_that_differ_are_named():
+    assert differences(CONFIG, changed("threads", 7)) == []
+    other = changed("model.layers", 3) | {"seed": 1, "new": {"key": 1}}
+    assert differences(CONFIG, other) == ["model.layers", "new.key", "seed"]

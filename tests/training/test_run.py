@@ -21,7 +21,7 @@ from pixelrnn import threads
 from pixelrnn.data import Digits
 from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.runs import record, upgrade
-from pixelrnn.training import evaluate, process, run
+from pixelrnn.training import evaluate, parts, process, run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.01}
@@ -337,8 +337,14 @@ def test_ctrl_c_is_a_keyboard_interrupt():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_only_the_first_process_writes():
-    assert process.is_writer()
+def test_only_the_first_process_writes(monkeypatch, capfd):
+    plan = run.prepare(config())
+    monkeypatch.setattr(process, "is_writer", lambda: False)
+    monkeypatch.setattr(run, "_fit", lambda *_: 0.0)
+    monkeypatch.setattr(run.load, "load_model", lambda _: parts.module(plan.config).model)
+    assert "val/nll" in run.carry_out(plan)["metrics"]
+    assert os.listdir() == []
+    assert capfd.readouterr().err == ""
 
 
 def test_threads_respect_the_environment_and_the_affinity(monkeypatch):
