@@ -83,6 +83,8 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 def nearest(name: str, known: list[str], prefix: str = "") -> str:
     """A hint: the nearest known names, or all of them."""
+    if not known:
+        return "none can be given here"
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(prefix + other for other in close) + "?"
