@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+from rich.console import Console
 
-from pixelrnn.cli import compose, plain_arguments
+from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError, DataError, PixelRNNError
+from pixelrnn.results import conf_files, grid, shipped
 from pixelrnn.runs import check
 
 _SHOWN = 64
@@ -36,27 +37,25 @@ def data(
         ConfigError: no set has this name, or a key of it is wrong.
         DataError: files are missing or damaged.
     """
-    from rich.console import Console
-
     console = Console()
     root = Path(paths["data"])
-    folders = [*([Path(config_dir)] if config_dir else []), compose.conf_dir()]
+    folders = [shipped.conf(), *([Path(config_dir)] if config_dir else [])]
     if name is not None:
         module = _built(name, folders, overrides, root)
         _prepare(module.image_set, console)
         module.setup()
-        console.print(_description(module))
+        _describe(module, console)
         console.print(f"{_SHOWN} training images: {_picture(module, root)}", soft_wrap=True)
     elif overrides:
         raise ConfigError(f"{', '.join(overrides)}: of which set? Give its name first")
     else:
-        console.print(_listing(folders, root))
+        _list(folders, root, console)
 
 
 def configuration(
     name: str, folders: list[Path], overrides: dict[str, Any], root: Path
 ) -> dict[str, Any]:
-    """The configuration that `data=NAME` stands for, composed without Hydra: in milliseconds.
+    """The configuration that `data=NAME` stands for.
 
     Args:
         name: of a file in data/.
@@ -69,10 +68,10 @@ def configuration(
     """
     from omegaconf import OmegaConf
 
-    names = _names(folders)
+    names = conf_files.names("data", folders)
     if name not in names:
         raise ConfigError(f"data={name}: no such data set; {check.nearest(name, names)}")
-    config = _file(f"data/{name}", folders)
+    config = conf_files.read(f"data/{name}", folders)
     for key, value in overrides.items():
         parent, _, own = key.partition(".")
         if parent != "data":
@@ -83,34 +82,6 @@ def configuration(
     around = OmegaConf.create({"seed": 0, "paths": {"data": str(root)}, "data": config})
     plain: Any = OmegaConf.to_container(around, resolve=True)
     return plain["data"]
-
-
-def _file(name: str, folders: list[Path]) -> dict[str, Any]:
-    """A file of configuration with what its list of defaults adds.
-
-    Of Hydra's language for that list it takes what data sets need: a file of the same folder
-    (`mnist`), a file of the top folder (`/loader@_here_`), and `_self_`.
-    """
-    path = next((p for folder in folders if (p := folder / f"{name}.yaml").is_file()), None)
-    if path is None:
-        raise ConfigError(f"{name}.yaml: not found in {', '.join(map(str, folders))}")
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        defaults = own.pop("defaults", [])
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    config: dict[str, Any] = {}
-    for default in [*defaults, *(["_self_"] if "_self_" not in defaults else [])]:
-        if default == "_self_":
-            config |= own
-        elif isinstance(default, str):
-            other = default.removesuffix("@_here_")
-            config |= _file(other[1:] if other[0] == "/" else f"data/{other}", folders)
-    return config
-
-
-def _names(folders: list[Path]) -> list[str]:
-    return sorted({path.stem for folder in folders for path in (folder / "data").glob("*.yaml")})
 
 
 def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
@@ -125,16 +96,12 @@ def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path
     return parts.build("data", check.converted(config, "data"), PixelDataModule)
 
 
-def _listing(folders: list[Path], root: Path) -> Any:
-    """All sets, with their numbers of images and their state on disc."""
-    from rich.table import Table
-
+def _list(folders: list[Path], root: Path, console: Console) -> None:
+    """Print all sets, with their numbers of images and their state on disc."""
     from pixelrnn.data.image_set import SPLITS
 
-    table = Table(title=f"Data sets; files under {root}", title_justify="left")
-    for heading in ("data=", "shape", "levels", *SPLITS, "state"):
-        table.add_column(heading, overflow="fold")
-    for name in _names(folders):
+    rows = []
+    for name in conf_files.names("data", folders):
         try:
             module = _built(name, folders, {}, root)
             shape = " x ".join(map(str, module.image_shape))
@@ -142,47 +109,55 @@ def _listing(folders: list[Path], root: Path) -> Any:
                 f"{module.image_set.count(split):,}" if split in module.splits else ""
                 for split in SPLITS
             ]
-            table.add_row(name, shape, str(module.levels), *counts, module.image_set.state())
+            rows.append([name, shape, str(module.levels), *counts, module.image_set.state()])
         except PixelRNNError as error:  # one set that is wrong hides no other
-            table.add_row(name, *[""] * 5, str(error))
-    return table
+            rows.append([name, *[""] * 5, str(error)])
+    columns = [
+        grid.Column("data="),
+        grid.Column("shape", spare=1),
+        *(grid.Column(heading, number=True, spare=2) for heading in ("levels", *SPLITS)),
+        grid.Column("state", wraps=True),
+    ]
+    console.print(f"Data sets; files under {root}", highlight=False, markup=False, soft_wrap=True)
+    grid.show(console, columns, rows)
 
 
-def _description(module: Any) -> Any:
-    """What a set is and what its files hold."""
-    from rich.table import Table
-
-    from pixelrnn.data.converted import digest
+def _describe(module: Any, console: Console) -> None:
+    """Print what a set is and what its files hold."""
     from pixelrnn.data.published import PublishedImages
     from pixelrnn.data.synthetic import SyntheticImages
 
     image_set = module.image_set
-    table = Table(title=module.dataset_id, title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
+    rows = [["id", module.dataset_id]]
     if isinstance(image_set, PublishedImages):
         source = image_set.source
-        table.add_row("title", source.title)
-        table.add_row("licence", source.licence)
-        table.add_row("home page", source.homepage)
+        rows += [["title", source.title], ["licence", source.licence]]
+        rows += [["home page", source.homepage]]
         for file in {file: None for files in source.files.values() for file in files}:
-            table.add_row(f"raw/{file.name}", f"{file.bytes:,} bytes, SHA-256 {file.sha256}")
-        table.add_row("converted files", str(image_set.store.folder))
-    table.add_row("image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)")
-    table.add_row("levels", str(module.levels))
-    for split in module.splits:
-        table.add_row(f"{split} images", f"{len(module.images(split)):,}")
+            rows.append([f"raw/{file.name}", f"{file.bytes:,} bytes, SHA-256 {file.sha256}"])
+        rows.append(["converted files", str(image_set.store.folder)])
+    rows.append(["image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)"])
+    rows.append(["levels", str(module.levels)])
+    rows += [[f"{split} images", f"{len(module.images(split)):,}"] for split in module.splits]
     labels = module.labels("train")
-    table.add_row("labels", "none" if labels is None else f"{labels.min()} to {labels.max()}")
-    if isinstance(image_set, PublishedImages):
-        for part, checksum in image_set.store.checksums().items():
-            table.add_row(f"SHA-256 of {part}.npy's values", checksum)
-    else:
-        for split in module.splits:
-            table.add_row(f"SHA-256 of {split} pixels", digest(module.images(split)))
+    rows.append(["labels", "none" if labels is None else f"{labels.min()} to {labels.max()}"])
+    rows += [[f"SHA-256 of {name}", checksum] for name, checksum in _checksums(module).items()]
     if isinstance(image_set, SyntheticImages):
-        table.add_row("entropy", f"{image_set.entropy:.9g} nats per image")
-    return table
+        rows.append(["entropy", f"{image_set.entropy:.9g} nats per image"])
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        line = f"{name:<{width}}  {text}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _checksums(module: Any) -> dict[str, str]:
+    """SHA-256 of the values: of the converted parts if there are some, else of the splits."""
+    from pixelrnn.data.converted import digest
+    from pixelrnn.data.published import PublishedImages
+
+    if isinstance(module.image_set, PublishedImages):
+        return module.image_set.store.checksums()
+    return {split: digest(module.images(split)) for split in module.splits}
 
 
 def _prepare(image_set: Any, console: Any) -> None:

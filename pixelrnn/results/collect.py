@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from pixelrnn.results import membership, progress
-from pixelrnn.results.expected import flat
+from pixelrnn.results.conf_files import flat
 from pixelrnn.runs import record
 from pixelrnn.runs.signature import effective
 

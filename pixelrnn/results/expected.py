@@ -4,21 +4,17 @@ The row's model and data are put together here from the files of conf, without H
 table of thousands of runs is filled within a second. Tests hold this equal to what Hydra composes.
 """
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pixelrnn.errors import ConfigError
-from pixelrnn.results import shipped
+from pixelrnn.results import conf_files, shipped
+from pixelrnn.results.conf_files import flat
 from pixelrnn.results.descriptions import Benchmark, Scale, Settings
 from pixelrnn.runs.signature import effective
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _COMPARED = ("model", "data")
 _FREE = ("data.batch_size", "data.seed")
 _FROM_DATA = ("image_shape", "levels")
@@ -88,15 +84,6 @@ def expected(
     return Expected(kept, frozenset(stated.keys() | targets))
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as dotted keys."""
-    found: dict[str, Any] = {}
-    for key, item in config.items():
-        name = f"{prefix}{key}"
-        found |= flat(item, f"{name}.") if isinstance(item, dict) else {name: item}
-    return found
-
-
 def _counts(key: str, value: Any, fixed: Sequence[str]) -> bool:
     """Whether a key says which model and data a run has."""
     group, _, name = key.partition(".")
@@ -131,7 +118,7 @@ class _Conf:
 
     def defaults(self) -> dict[str, Any]:
         """Group -> the choice that train.yaml makes."""
-        lines = _yaml(self.folders[0] / "train.yaml")["defaults"]
+        lines = conf_files.content(self.folders[0] / "train.yaml")["defaults"]
         found: dict[str, Any] = {}
         for line in lines:
             found |= line if isinstance(line, dict) else {}
@@ -140,7 +127,7 @@ class _Conf:
     def group(self, group: str, choices: Mapping[str, Any]) -> dict[str, Any]:
         """A chosen group as dotted keys; `${other}` stands for the choice of another group."""
         values: dict[str, Any] = {}
-        for key, value in self._file(f"{group}/{choices[group]}").items():
+        for key, value in conf_files.read(f"{group}/{choices[group]}", self.folders).items():
             other = re.fullmatch(r"\$\{(\w+)\}", value) if isinstance(value, str) else None
             if other and other[1] in choices:
                 for name, item in self.group(other[1], choices).items():
@@ -148,38 +135,3 @@ class _Conf:
             else:
                 values[f"{group}.{key}"] = value
         return values
-
-    def _file(self, name: str) -> dict[str, Any]:
-        """A file as dotted keys, over the files of its defaults list."""
-        places = [folder / f"{name}.yaml" for folder in self.folders]
-        path = next((place for place in places if place.is_file()), places[0])
-        content = _yaml(path)
-        below: dict[str, Any] = {}
-        for line in content.pop("defaults", []):
-            if line == "_self_":
-                continue
-            if not isinstance(line, str):
-                raise ConfigError(f"{path}: defaults: {line}: tables cannot be matched with it")
-            line = line.removesuffix("@_here_")
-            folder = name.rpartition("/")[0]
-            below |= self._file(line[1:] if line.startswith("/") else f"{folder}/{line}")
-        return below | flat(content)
-
-
-@functools.cache
-def _loaded(path: Path, changed: int) -> dict[str, Any]:
-    """The content of a file; `changed`, its time, makes the cache ask again."""
-    try:
-        content = yaml.load(path.read_bytes(), _LOADER) or {}
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: not a configuration")
-    return content
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        return dict(_loaded(path, path.stat().st_mtime_ns))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; tables are matched by it") from error

@@ -15,9 +15,7 @@ from pixelrnn.models import PixelCNN, RowLSTM
 from pixelrnn.models.diagonal_bilstm import DiagonalBiLSTM
 
 CONF = Path(__file__).parents[2] / "conf"
-STAND_INS = "small_"  # sets above with other sizes, for scale=small
-ALL = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
-NAMES = [name for name in ALL if not name.startswith(STAND_INS)]
+NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 EVERY = pytest.mark.parametrize("name", NAMES)
 
 
@@ -25,7 +23,7 @@ def _config(name, root="nowhere"):
     return verb.configuration(name, [CONF], {}, root) | {"seed": 3}
 
 
-@pytest.mark.parametrize("name", ALL)
+@EVERY
 def test_the_verb_composes_what_hydra_composes(name):
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         composed = hydra.compose(f"data/{name}")

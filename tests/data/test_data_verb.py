@@ -1,15 +1,16 @@
 """`pixelrnn data`: lists, prepares, repairs, describes."""
 
+import re
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pixelrnn.cli import compose
 from pixelrnn.cli import data as verb
 from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.results import shipped
 from tests.data import stored_sets
 
 
@@ -39,7 +40,7 @@ CIFAR = ("cifar10", "data.val_size=5")
 @pytest.mark.parametrize("name", ["digits", "patches", "mesh", "blind_spot_mesh", "ising"])
 def test_sets_without_files_are_described(name, run, tmp_path):
     text = run(name)
-    module = verb._built(name, [compose.conf_dir()], {}, tmp_path)
+    module = verb._built(name, [shipped.conf()], {}, tmp_path)
     assert module.dataset_id in text
     assert f"{len(module.images('train')):,}" in text
     with Image.open(tmp_path / f"{module.dataset_id}.png") as picture:
@@ -100,9 +101,11 @@ def test_the_list_shows_states(tiny, run, tmp_path):
 
 
 def _rows(text):
-    """Name in the list -> cells of its row."""
-    rows = [line.split("│")[1:-1] for line in text.splitlines() if line[0] == "│"]
-    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+    """Name in the list -> cells of its row that are not empty."""
+    _, heads, _, *rows = text.splitlines()
+    assert heads.split() == ["data=", "shape", "levels", "train", "val", "test", "state"]
+    cells = [re.split("  +", row) for row in rows]
+    return {name: others for name, *others in cells}
 
 
 def _state(run):
@@ -119,7 +122,7 @@ def test_the_list_has_the_names_that_train_knows_and_counts_what_it_does_not_dra
     for name in ("ising.IsingImages", "mesh.MeshImages", "mesh.BlindSpotMeshImages"):
         monkeypatch.setattr(f"pixelrnn.data.{name}.draw", draw)
     rows = _rows(run())
-    assert set(rows) == {path.stem for path in (compose.conf_dir() / "data").glob("*.yaml")}
+    assert set(rows) == {path.stem for path in (shipped.conf() / "data").glob("*.yaml")}
     assert rows["mesh"][2:5] == ["20,000", "2,000", "2,000"]
     assert rows["cifar10"][:5] == ["3 x 32 x 32", "256", "45,000", "5,000", "10,000"]
     started = time.process_time()

@@ -10,6 +10,7 @@ import pytest
 from pixelrnn.cli import data as verb
 from pixelrnn.data.content import digest_of_files
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.results import shipped
 
 MODULE = '''
 from pathlib import Path
@@ -77,7 +78,7 @@ def project(tmp_path, monkeypatch):
 
 def _module(project, **keys):
     overrides = {"data.path": str(project / "flowers")} | keys
-    folders = [project / "conf", verb.compose.conf_dir()]
+    folders = [shipped.conf(), project / "conf"]
     return verb._built("folder", folders, overrides, project)
 
 
@@ -139,5 +140,5 @@ def test_a_moved_folder_keeps_its_content_id(project):
 
 def test_the_sets_of_the_package_are_determined_by_their_arguments():
     for name in ("digits", "mesh", "mnist"):
-        folders = [verb.compose.conf_dir()]
+        folders = [shipped.conf()]
         assert verb._built(name, folders, {}, "nowhere").content_id is None
