@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from benchmarks import report
 from pixelrnn.layers import reference
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.native.memory import reuse_freed_memory
@@ -124,11 +125,11 @@ def step(case: Case, variant: str) -> Callable[[], None]:
 
 def _layer(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
     colors, height, width = case.image
-    options = {"forget_bias": 0.0, "learned_initial_state": True, "kernel": kernel}
+    settings = LSTMSettings(kernel=kernel)
     if case.model == "row_lstm":
-        layer = RowLSTMLayer(2 * case.hidden, case.hidden, 3, colors, **options)
+        layer = RowLSTMLayer(2 * case.hidden, case.hidden, 3, colors, settings)
     else:
-        layer = DiagonalBiLSTMLayer(2 * case.hidden, case.hidden, colors, **options)
+        layer = DiagonalBiLSTMLayer(2 * case.hidden, case.hidden, colors, settings)
     x = torch.randn(height, width, BATCH, 2 * case.hidden, requires_grad=True)
     upstream = torch.randn(height, width, BATCH, case.hidden)
     return layer, x, lambda x: torch.dot(layer(x).float().flatten(), upstream.flatten())
