@@ -16,4 +16,14 @@ def bits_per_dim(log_prob: Number, image_shape: Sequence[int]) -> Number:
         log_prob: nats, a number or a tensor of any shape; log p, so not positive.
         image_shape: (C, H, W).
     """
-    return -log_prob / (math.log(2) * math.prod(image_shape))
+    return nats_to_bits_per_dim(-log_prob, image_shape)
+
+
+def nats_to_bits_per_dim(nats: Number, image_shape: Sequence[int]) -> Number:
+    """Nats per image -> bits per dimension, for what is counted in nats: a mean, or its error.
+
+    Args:
+        nats: a number or a tensor of any shape.
+        image_shape: (C, H, W).
+    """
+    return nats / (math.log(2) * math.prod(image_shape))

@@ -8,14 +8,17 @@ disc is either checkpoint, and passes.
 import hashlib
 import io
 import json
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from pixelrnn import atomic
 from pixelrnn.errors import RunError
+
+log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -55,6 +58,8 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     Raises:
         RunError: the file is missing, damaged or no checkpoint.
     """
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder, not a checkpoint; move it away")
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint")
     digests = _digest_file(path)
@@ -65,35 +70,63 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except Exception as error:  # torch raises many types for a file that it cannot read
         reason = str(error).strip().splitlines()[0][:100]
         raise RunError(f"{path}: not a readable checkpoint ({reason})") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, dict):
         raise RunError(f"{path}: not a checkpoint of this project (no state_dict)")
+    for name, weight in (weights | content.get("current_model_state", {})).items():
+        if isinstance(weight, torch.Tensor) and not bool(torch.isfinite(weight).all()):
+            raise RunError(f"{path}: {name} holds values that are not finite")
     return content
 
 
-def sound_checkpoint(run: Path, names: tuple[str, ...]) -> Path | None:
-    """The first of these checkpoints of a run that is there and passes its check.
+class Resume(NamedTuple):
+    """Where a half-done run goes on."""
+
+    path: Path
+    step: int
+
+
+def to_resume(run: Path) -> Resume | None:
+    """Find the checkpoint from which a half-done run goes on.
+
+    That is last.ckpt; if it is damaged, best.ckpt, which is said in a warning.
 
     Args:
         run: run folder.
-        names: in order of preference, e.g. ("last", "best").
+
+    Returns:
+        None if there is none, and training begins.
 
     Raises:
-        RunError: some are there but all are damaged.
+        RunError: one is there, but none from which training can go on, or a folder is in its place.
     """
-    damaged = []
-    for name in names:
+    reasons: list[str] = []
+    for name in ("last", "best"):
         path = run / "checkpoints" / f"{name}.ckpt"
+        if path.is_dir():
+            raise RunError(f"{path}: is a folder; move it away, a checkpoint goes there")
         if not path.is_file():
             continue
         try:
-            read(path)
+            step = _resumable(path)
         except RunError as error:
-            damaged.append(str(error))
-        else:
-            return path
-    if damaged:
-        raise RunError("; ".join(damaged) + ". Delete the run folder to train anew")
+            reasons.append(str(error))
+            continue
+        if reasons:
+            log.warning("%s; going on from %s, which is of step %d", reasons[0], path, step)
+        return Resume(path, step)
+    if reasons:
+        raise RunError("; ".join(reasons) + ". Delete the run folder to train anew")
     return None
+
+
+def _resumable(path: Path) -> int:
+    """Read a checkpoint and see that it holds more than weights; returns its step."""
+    content = read(path)
+    for key in ("optimizer_states", "lr_schedulers", "loops", "global_step"):
+        if key not in content:
+            raise RunError(f"{path}: holds weights only, no {key}: training cannot go on from it")
+    return int(content["global_step"])
 
 
 def _digest_file(path: Path) -> Path:

@@ -5,6 +5,7 @@ Axes: `B` batch, `C` colours, `H W` image.
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,13 +14,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import TrainingError
-from pixelrnn.likelihood.units import bits_per_dim
+from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
+from pixelrnn.training import steps
 from pixelrnn.training.metrics import NegativeLogLikelihood
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
+SchedulerFactory = Callable[[Optimizer, int | None], LRScheduler]
+
+PAPERS_OPTIMIZER: OptimizerFactory = partial(torch.optim.RMSprop, lr=5e-4, alpha=0.95, eps=1e-8)
+"""RMSProp, as in section 5.2 of the paper, which states no constants."""
 
 
 class PixelModule(LightningModule):
@@ -28,16 +34,21 @@ class PixelModule(LightningModule):
     Metrics: `train/...` per step, `val/...` and `test/...` over a whole split, each as
     `nll` (nats per image) and `bits_per_dim`, with `_stderr` where it is an exact pass.
 
+    A step whose loss or gradient is not finite is not taken: training ends with an error, and no
+    checkpoint is written. On a CPU every step is looked at, elsewhere every 50th and every one that
+    is logged, as a look waits for the device.
+
     Args:
         model: what to train.
         optimizer: makes an optimiser from parameters.
-        scheduler: makes a schedule from the optimiser and the number of steps; None: constant.
+        scheduler: makes a schedule from the optimiser and the number of optimiser steps, None if
+            training is endless; without one the learning rate is constant.
     """
 
     def __init__(
         self,
         model: ImageDistribution,
-        optimizer: OptimizerFactory | None = None,
+        optimizer: OptimizerFactory = PAPERS_OPTIMIZER,
         scheduler: SchedulerFactory | None = None,
     ) -> None:
         super().__init__()
@@ -48,23 +59,30 @@ class PixelModule(LightningModule):
         self.split = "test"
         self.seconds_before = 0.0
         self._started = time.monotonic()
+        self._norm: Tensor | None = None  # of the gradient at the last step that was looked at
 
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """Mean bits/dim of a batch: uint8 (B, C, H, W) -> ()."""
-        log_prob = self.model.log_prob(images)
+        log_prob = self._log_prob(images)
         loss = bits_per_dim(log_prob, self.model.image_shape).mean()
-        if self._look_now():
-            self._check_finite("loss", loss.detach())
+        if self._looks():
+            self._check_finite("the loss", loss)
         self.log("train/bits_per_dim", loss.detach(), prog_bar=True, batch_size=len(images))
         self.log("train/nll", -log_prob.detach().mean(), batch_size=len(images))
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log the gradient norm before clipping."""
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
-            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients)
-            self._check_finite("gradient norm", norm)
+        """Look at the norm of the gradient before it is clipped, and log it."""
+        logs = self.trainer.global_step % self.trainer.log_every_n_steps == 0
+        if not logs and not self._looks():
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        # a gradient scaler skips the step by itself when half precision overflows
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
+            self._check_finite("the norm of the gradient", norm)
+        self._norm = norm
+        if logs:
             self.log("train/grad_norm", norm)
 
     def validation_step(self, images: Tensor, batch_index: int) -> dict[str, Tensor]:
@@ -88,27 +106,31 @@ class PixelModule(LightningModule):
         optimizer = self.optimizer(p for p in self.model.parameters() if p.requires_grad)
         if self.scheduler is None:
             return {"optimizer": optimizer}
-        schedule = {"scheduler": self.scheduler(optimizer, self._steps()), "interval": "step"}
+        schedule = {
+            "scheduler": self.scheduler(optimizer, steps.planned(self.trainer)),
+            "interval": "step",
+        }
         schedule["name"] = "train/learning_rate"
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the model's description; refuse to save weights that are not finite."""
-        for name, weight in self.model.named_parameters():
-            self._check_finite(f"weight {name}", weight.detach().sum())
+        finite = [torch.isfinite(weight).all() for weight in self.model.parameters()]
+        if not bool(torch.stack(finite).all()):
+            raise TrainingError(self._diverged("a weight is not finite"))
         checkpoint["model"] = self.model.description()
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Count the seconds of the interrupted run in."""
-        self.seconds_before = checkpoint["seconds"]
+        self.seconds_before = checkpoint.get("seconds", 0.0)
 
     def on_fit_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
 
     def _evaluate(self, images: Tensor) -> dict[str, Tensor]:
-        log_prob = self.model.log_prob(images)
+        log_prob = self._log_prob(images)
         self.evaluation.update(log_prob)
         return {"log_prob": log_prob}
 
@@ -120,33 +142,31 @@ class PixelModule(LightningModule):
             {
                 f"{split}/nll": mean,
                 f"{split}/nll_stderr": stderr,
-                f"{split}/bits_per_dim": bits_per_dim(-mean, shape),
-                f"{split}/bits_per_dim_stderr": bits_per_dim(-stderr, shape),
+                f"{split}/bits_per_dim": nats_to_bits_per_dim(mean, shape),
+                f"{split}/bits_per_dim_stderr": nats_to_bits_per_dim(stderr, shape),
             }
         )
 
-    def _steps(self) -> int:
-        """Optimiser steps of the whole training.
+    def _log_prob(self, images: Tensor) -> Tensor:
+        """(B,) nats. Images of our data modules were checked when they were loaded."""
+        if isinstance(getattr(self.trainer, "datamodule", None), PixelDataModule):
+            return self.model._log_prob(images)
+        return self.model.log_prob(images)
 
-        Not `trainer.estimated_stepping_batches`: it makes the loader before the progress of an
-        interrupted run is restored.
-        """
-        trainer = self.trainer
-        if trainer.max_steps > 0:
-            return trainer.max_steps
-        batches = len(trainer.datamodule.train_dataloader())
-        if isinstance(trainer.limit_train_batches, int):
-            batches = min(batches, trainer.limit_train_batches)
-        return trainer.max_epochs * -(-batches // trainer.accumulate_grad_batches)
-
-    def _look_now(self) -> bool:
-        """On an accelerator a look waits for the step to end: only now and then, and at saves."""
+    def _looks(self) -> bool:
+        """On an accelerator a look waits for the step to end, so it is taken now and then."""
         return self.device.type == "cpu" or self.global_step % 50 == 0
 
     def _check_finite(self, what: str, value: Tensor) -> None:
         if not torch.isfinite(value):
-            raise TrainingError(
-                f"{what} is {value.item()} at step {self.global_step}, epoch {self.current_epoch}; "
-                "nothing was saved since the last checkpoint. "
-                "Lower optimizer.lr or trainer.gradient_clip_val"
-            )
+            raise TrainingError(self._diverged(f"{what} is {value.item()}"))
+
+    def _diverged(self, what: str) -> str:
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        norm = "unknown" if self._norm is None else f"{self._norm.item():.3g}"
+        return (
+            f"training diverged: {what} at step {self.global_step} (epoch {self.current_epoch}, "
+            f"learning rate {rate:.3g}, norm of the gradient before {norm}). Nothing of this step "
+            "was saved, and the same command would come here again: lower optimizer.lr, or set or "
+            "lower trainer.gradient_clip_val"
+        )

@@ -114,8 +114,6 @@ def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]
     Raises:
         ConfigError: it or a callback refused.
     """
-    if "val" not in data.splits:
-        _check_unmonitored(config["callbacks"], data.dataset_id)
     _check_trainer(config["trainer"])
     callbacks = [
         build(f"callbacks.{name}", node, pl.Callback)
@@ -183,18 +181,3 @@ def _naming(key: str) -> Iterator[None]:
         if isinstance(error, ValueError | TypeError | MisconfigurationException):
             raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
         raise
-
-
-def _check_unmonitored(callbacks: dict[str, dict[str, Any] | None], dataset_id: str) -> None:
-    """Without validation images nothing can be monitored.
-
-    Raises:
-        ConfigError: names the callbacks that would, and what to set instead.
-    """
-    monitored = [
-        f"callbacks.{name}=null"
-        for name, node in callbacks.items()
-        if node and str(node.get("monitor", "")).startswith("val/")
-    ]
-    if monitored:
-        raise ConfigError(f"{dataset_id} has no validation split: set {' '.join(monitored)}")

@@ -26,7 +26,16 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import naming, record, signature
-from pixelrnn.training import checkpoint, interruption, load, parts, process, settings, tracking
+from pixelrnn.training import (
+    checkpoint,
+    checks,
+    interruption,
+    load,
+    parts,
+    process,
+    settings,
+    tracking,
+)
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
 
@@ -134,6 +143,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         return plan.record
     config, data, run = plan.config, plan.data, plan.folder
     with interruption.watching(), process.seeded(config["seed"], config["threads"]):
+        checks.check_settings(config, data)
         module = parts.module(config)
         loggers = tracking.build(config) if plan.record is None else {}
         trainer = parts.trainer(config, data, list(loggers.values()))
@@ -222,13 +232,12 @@ def _failure_recorded(run: Path) -> Iterator[None]:
 def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> dict[str, Any]:
     """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
     config, run = plan.config, plan.folder
-    resume_from = checkpoint.sound_checkpoint(run, ("last", "best"))
-    if resume_from is not None:
-        step = checkpoint.read(resume_from).get("global_step")
-        process.say(f"resuming from step {step} of {resume_from}")
+    resume = checkpoint.to_resume(run)
+    if resume is not None:
+        process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
         record.start(run, config)
-    seconds = _fit(module, plan.data, trainer, resume_from)
+    seconds = _fit(module, plan.data, trainer, None if resume is None else resume.path)
     best = load.load_model(run)
     metrics = _evaluated(plan, best)
     if process.is_writer():

@@ -87,8 +87,9 @@ def fit(
 
 def resumed(folder, *callbacks, **options):
     """Go on from last.ckpt, if it is there."""
-    last = checkpoint.sound_checkpoint(folder, ("last",))
-    return fit(folder, *callbacks, resume=last, **options)
+    found = checkpoint.to_resume(folder)
+    assert found is None or found.path.name == "last.ckpt"
+    return fit(folder, *callbacks, resume=found and found.path, **options)
 
 
 def state(folder, name="last"):

@@ -8,6 +8,7 @@ from pixelrnn.training import checkpoint
 from pixelrnn.training.checkpoint import AtomicCheckpointIO
 
 CONTENT = {"state_dict": {"w": torch.arange(1000.0)}, "epoch": 3}
+RESUMABLE = {**CONTENT, "optimizer_states": [], "lr_schedulers": [], "loops": {}, "global_step": 7}
 
 
 @pytest.fixture
@@ -78,12 +79,72 @@ def test_pickles_that_run_code_are_refused(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_damaged_last_falls_back_to_best(path):
-    run = path.parent.parent
-    AtomicCheckpointIO().save_checkpoint(CONTENT, path.with_name("best.ckpt"))
+@pytest.fixture
+def run(path):
+    for name in ("last", "best"):
+        AtomicCheckpointIO().save_checkpoint(RESUMABLE, path.with_name(f"{name}.ckpt"))
+    return path.parent.parent
+
+
+def nan(content):
+    content["state_dict"] = {"w": torch.tensor([1.0, float("nan")])}
+
+
+def raw_nan(content):
+    content["current_model_state"] = {"w": torch.tensor([float("inf")])}
+
+
+def without_optimizer(content):
+    del content["optimizer_states"]
+
+
+def a_list(content):
+    content["state_dict"] = [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (nan, "not finite"),
+        (raw_nan, "not finite"),
+        (without_optimizer, "holds weights only"),
+        (a_list, "no state_dict"),
+    ],
+)
+def test_a_damaged_last_falls_back_to_best_and_says_so(run, path, caplog, change, reason):
+    content = dict(RESUMABLE)
+    change(content)
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    found = checkpoint.to_resume(run)
+    assert (found.path.name, found.step) == ("best.ckpt", 7)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert reason in line
+    assert "going on from" in line
+    AtomicCheckpointIO().save_checkpoint(content, path.with_name("best.ckpt"))
+    with pytest.raises(RunError, match=reason):
+        checkpoint.to_resume(run)
+
+
+def test_the_newest_is_taken_in_silence_and_nothing_is_nothing(run, caplog):
+    assert checkpoint.to_resume(run).path.name == "last.ckpt"
+    assert not caplog.records
+    assert checkpoint.to_resume(run / "elsewhere") is None
+
+
+def test_half_a_file_falls_back_too(run, path):
     path.write_bytes(b"half")
-    assert checkpoint.sound_checkpoint(run, ("last", "best")).name == "best.ckpt"
-    path.with_name("best.ckpt").write_bytes(b"half")
-    with pytest.raises(RunError, match="damaged"):
-        checkpoint.sound_checkpoint(run, ("last", "best"))
-    assert checkpoint.sound_checkpoint(run / "elsewhere", ("last", "best")) is None
+    assert checkpoint.to_resume(run).path.name == "best.ckpt"
+
+
+def test_a_whole_file_that_is_a_list_is_refused(tmp_path):
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    with pytest.raises(RunError, match="not a checkpoint of this project"):
+        checkpoint.read(tmp_path / "list.ckpt")
+
+
+def test_a_folder_in_its_place_is_refused(run, path):
+    path.unlink()
+    path.mkdir()
+    for look in (lambda: checkpoint.to_resume(run), lambda: checkpoint.read(path)):
+        with pytest.raises(RunError, match="is a folder"):
+            look()

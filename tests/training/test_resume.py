@@ -213,7 +213,7 @@ def test_nothing_in_a_checkpoint_needs_pickle(tmp_path):
 def test_a_fallen_back_resume_from_best_goes_on(tmp_path):
     fit(tmp_path, max_epochs=2)
     (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half")
-    best = checkpoint.sound_checkpoint(tmp_path, ("last", "best"))
+    best = checkpoint.to_resume(tmp_path).path
     assert best.name == "best.ckpt"
     fit(tmp_path, resume=best)
     assert state(tmp_path)["global_step"] == 3 * STEPS_PER_EPOCH

@@ -1,0 +1,122 @@
+"""Refuses combinations of settings that would train and then lose or change the result.
+
+Called before a run writes anything. Each refusal is one line that names the key and what to do.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.synthetic import SyntheticImages
+from pixelrnn.errors import ConfigError
+from pixelrnn.runs import check
+
+_SAVING = "pixelrnn.training.saving.RunCheckpoints"
+_OURS = ("pixelrnn.", "pytorch_lightning.", "lightning.")
+
+Node = dict[str, Any]
+
+
+def check_settings(config: dict[str, Any], data: PixelDataModule) -> None:
+    """Check callbacks, loggers and schedule against each other and the data.
+
+    Args:
+        config: of a run, filled; its `folder` is the run's.
+        data: its data module.
+
+    Raises:
+        ConfigError: what is set cannot work, or would not do what it seems to say.
+    """
+    callbacks = {name: node for name, node in config["callbacks"].items() if node}
+    for name, node in callbacks.items():
+        _check_target(f"callbacks.{name}", node)
+    _check_checkpoints(callbacks, Path(config["folder"]))
+    _check_monitors(callbacks, data)
+    _check_end(config)
+    for name, node in config["logger"].items():
+        if node and node.get("log_model"):
+            raise ConfigError(
+                f"logger.{name}.log_model={node['log_model']}: the run's checkpoints are not sent "
+                "to W&B; leave it out, and send what `checkpoints` holds when the run is done"
+            )
+
+
+def _check_target(key: str, node: Any) -> None:
+    if isinstance(node, dict) and "_target_" in node:
+        return
+    hint = ""
+    if key == "callbacks.checkpoint":
+        hint = (
+            "; a run always keeps its best and its last state, and only "
+            "callbacks.checkpoints.every_minutes can be set; a further ModelCheckpoint needs a "
+            "name, a _target_ and a dirpath of its own"
+        )
+    raise ConfigError(f"{key}={node}: has no _target_, so it is no callback{hint}")
+
+
+def _check_checkpoints(callbacks: dict[str, Node], folder: Path) -> None:
+    """The checkpoints that the record needs are written, and by nobody else."""
+    saving = callbacks.get("checkpoints", {})
+    if saving.get("_target_") != _SAVING:
+        raise ConfigError(
+            "callbacks.checkpoints: a run needs its checkpoints to resume and to report; leave "
+            "this callback as it is"
+        )
+    expected = folder / "checkpoints"
+    if Path(saving["folder"]) != expected:
+        raise ConfigError(
+            f"callbacks.checkpoints.folder={saving['folder']}: the run looks for its checkpoints "
+            f"in {expected}; leave the key out, or set folder=..."
+        )
+    for name, node in callbacks.items():
+        if not node["_target_"].endswith(".ModelCheckpoint"):
+            continue
+        elsewhere = node.get("dirpath") and Path(node["dirpath"]) != expected
+        if not elsewhere:
+            raise ConfigError(
+                f"callbacks.{name}.dirpath={node.get('dirpath')}: {expected} holds best.ckpt and "
+                "last.ckpt of the run; give this ModelCheckpoint a dirpath of its own"
+            )
+
+
+def _check_monitors(callbacks: dict[str, Node], data: PixelDataModule) -> None:
+    """What is monitored is measured. Callbacks from elsewhere may measure more than we know of."""
+    monitors = {name: node["monitor"] for name, node in callbacks.items() if node.get("monitor")}
+    if "val" not in data.splits:
+        unmeasured = [name for name, what in monitors.items() if str(what).startswith("val/")]
+        if unmeasured:
+            raise ConfigError(
+                f"{data.dataset_id} has no validation split: set "
+                + " ".join(f"callbacks.{name}=null" for name in unmeasured)
+            )
+    if not all(node["_target_"].startswith(_OURS) for node in callbacks.values()):
+        return
+    measured = _measured(callbacks, data)
+    for name, what in monitors.items():
+        if what not in measured:
+            raise ConfigError(
+                f"callbacks.{name}.monitor={what}: is not measured; "
+                f"{check.nearest(str(what), measured)}"
+            )
+
+
+def _measured(callbacks: dict[str, Node], data: PixelDataModule) -> list[str]:
+    training = ["train/bits_per_dim", "train/nll", "train/grad_norm", "train/images_per_second"]
+    if "val" not in data.splits:
+        return training
+    names = ["bits_per_dim", "nll"]
+    gap = any(node["_target_"].endswith(".EntropyGap") for node in callbacks.values())
+    if gap and isinstance(data.image_set, SyntheticImages):
+        names += ["gap", "regret"]
+    return training + [f"val/{name}{error}" for name in names for error in ("", "_stderr")]
+
+
+def _check_end(config: dict[str, Any]) -> None:
+    """A schedule that ends needs a training that ends."""
+    trainer, schedule = config["trainer"], config["scheduler"] or {}
+    endless = trainer.get("max_epochs") == -1 and trainer.get("max_steps", -1) == -1
+    if endless and schedule.get("_target_") == "pixelrnn.training.schedules.cosine":
+        raise ConfigError(
+            "trainer.max_epochs=-1: scheduler=cosine needs an end; set trainer.max_epochs or "
+            "trainer.max_steps, or take scheduler=constant"
+        )
