@@ -58,7 +58,7 @@ def configuration(
     """The configuration that `data=NAME` stands for.
 
     Args:
-        name: of a file in data/.
+        name: name of a file in data/.
         folders: where to look for it, in order.
         overrides: dotted keys, such as data.batch_size, with their values.
         root: folder of all data.
@@ -151,7 +151,7 @@ def _describe(module: Any, console: Console) -> None:
 
 
 def _checksums(module: Any) -> dict[str, str]:
-    """SHA-256 of the values: of the converted parts if there are some, else of the splits."""
+    """SHA-256 of the values of each converted part, or of each split where nothing is converted."""
     from pixelrnn.data.converted import digest
     from pixelrnn.data.published import PublishedImages
 

@@ -126,8 +126,9 @@ class BlindSpotMeshImages(SyntheticImages):
         height: number of rows, H.
         width: number of columns, W.
         levels: number of values of a sub-pixel, K.
-        noise: the distribution of e, as in `Mesh`.
-        amount: how much noise, as in `Mesh`.
+        noise: the distribution of e. "decay": proportional to exp(-min(e, K - e) / amount);
+            "flip": any of the K - 1 shifts, with probability `amount` together.
+        amount: how much noise; see `noise`.
     """
 
     shift: Positive = 5

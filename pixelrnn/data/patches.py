@@ -60,7 +60,7 @@ Patches = served(PatchesImages)
 
 
 def split_of(row: int, column: int) -> Split:
-    """The split of a tile: of ten along each diagonal, one for validation, one for test."""
+    """The split of a tile: one of ten along each diagonal is for validation, one for test."""
     splits: dict[int, Split] = {0: "val", 5: "test"}
     return splits.get((3 * row + column) % 10, "train")
 

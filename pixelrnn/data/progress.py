@@ -15,8 +15,8 @@ def progress(total: int, title: str, unit: str = "B", file: TextIO | None = None
     Args:
         total: how many units there are.
         title: what is done.
-        unit: of what; bytes are shown in thousands and millions.
-        file: where to; None: standard error.
+        unit: what is counted; bytes are shown in thousands and millions.
+        file: where it is shown; None: standard error.
     """
     file = file or sys.stderr
     common = {"total": total, "desc": title, "unit": unit, "unit_scale": unit == "B"}

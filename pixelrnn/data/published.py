@@ -58,7 +58,7 @@ class PublishedImages(ImageSet):
         """Fetch, verify and convert what is not there yet; safe in many processes at once.
 
         Raises:
-            DataError: as in `build`, or the disc refuses.
+            DataError: raw files are missing, damaged, or of another set; or the disc refuses.
         """
         self.store.prepare(self.build)
 
