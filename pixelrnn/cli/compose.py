@@ -137,3 +137,10 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         with initialized(words) as loader:
             raise ConfigError(refusals.line(error, words, loader, multirun)) from error
+    except AssertionError as error:  # Hydra's, where one choice names another that is null
+        if "scale=small" not in words:
+            raise
+        raise ConfigError(
+            "scale=small: what is to be trained names no benchmark, so there is nothing to scale; "
+            "rows of the paper's tables do, or add benchmark=..."
+        ) from error

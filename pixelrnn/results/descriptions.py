@@ -66,7 +66,8 @@ class TableFile(_Described):
         split: the images that its values are of.
         metric: the metric that its values are.
         unit: the metric's unit.
-        scales: at which scales there is this table.
+        scales: at which scales there is this table; null: the paper's, and the small one if the
+            benchmarks of all rows have one.
         settings: what all rows set.
         fixed: dotted keys that a run must share with its row, besides those of model and data.
         rows: in the order in which they are shown.
@@ -79,7 +80,7 @@ class TableFile(_Described):
     split: Literal["train", "val", "test"]
     metric: Literal["bits_per_dim", "nll"]
     unit: str
-    scales: list[Scale] = ["paper", "small"]
+    scales: list[Scale] | None = None
     settings: Settings = {}
     fixed: list[str] = []
     rows: list[Row]

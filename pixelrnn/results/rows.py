@@ -49,12 +49,23 @@ class Catalogue:
             raise ConfigError(f"{name}: no such table; {hint}")
         return self.tables[name]
 
+    def benchmark(self, row: Row) -> Benchmark | None:
+        """The data and sizes that a row shares with others."""
+        return self.benchmarks.get(self.settings[identity(row)].get("benchmark", ""))
+
+    def scales(self, table: TableFile) -> list[Scale]:
+        """At which scales there is a table."""
+        if table.scales is not None:
+            return table.scales
+        benchmarks = [self.benchmark(row) for row in table.rows]
+        small = all(found is not None and found.small is not None for found in benchmarks)
+        return ["paper", "small"] if small else ["paper"]
+
     def expected(self, table: TableFile, row: Row, scale: Scale) -> Expected:
         """The settings that a run must have to fill a row of a table."""
         settings = self.settings[identity(row)]
-        benchmark = self.benchmarks.get(settings.get("benchmark", ""))
         own_conf = self.folder.parent if self.folder else None
-        return expected(settings, benchmark, scale, table.fixed, own_conf)
+        return expected(settings, self.benchmark(row), scale, table.fixed, own_conf)
 
     def command(self, row: Row, scale: str) -> str:
         """The command that trains a row."""

@@ -91,8 +91,9 @@ def fill(catalogue: Catalogue, name: str, scale: Scale, runs: Sequence[Run]) -> 
         ConfigError: there is no such table, or none at this scale.
     """
     spec = catalogue.table(name)
-    if scale not in spec.scales:
-        raise ConfigError(f"{name}: only at scale={', scale='.join(spec.scales)}")
+    scales = catalogue.scales(spec)
+    if scale not in scales:
+        raise ConfigError(f"{name}: only at scale={', scale='.join(scales)}")
     lines = [Line(row.name, row.published, sign=row.sign) for row in spec.baselines]
     for row in spec.rows:
         wanted = catalogue.expected(spec, row, scale)

@@ -20,7 +20,7 @@ SCALES = {
     row: {
         scale
         for table in CATALOGUE.tables.values()
-        for scale in table.scales
+        for scale in CATALOGUE.scales(table)
         if row in map(rows.identity, table.rows)
     }
     for row in CATALOGUE.settings
@@ -70,7 +70,7 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale):
     config = resolved(*words)
     command = f"pixelrnn train {' '.join(words)}"
     for name_of_table, table in CATALOGUE.tables.items():
-        if scale in table.scales:
+        if scale in CATALOGUE.scales(table):
             found = collect.Run(CONF, "finished", config, {"steps": 1, "seed": 0, "metrics": {}})
             filled = tables.fill(CATALOGUE, name_of_table, scale, [found]).lines
             listed = {line.command for line in filled}
@@ -100,7 +100,7 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
 @pytest.mark.parametrize("table", CATALOGUE.tables)
 def test_a_sweep_is_the_rows_of_its_table(table):
     spec = CATALOGUE.tables[table]
-    for scale in spec.scales:
+    for scale in CATALOGUE.scales(spec):
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             words = [f"sweep={table}", f"scale={scale}"]
             config = hydra.compose("train", words, return_hydra_config=True)
@@ -136,6 +136,15 @@ def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
 def test_scale_small_alone_scales_nothing(capfd):
     assert main(["train", "scale=small"]) == 2
     assert "scale=small: of which benchmark?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["experiment=patches"], ["-m", "experiment=patches,mnist_pixelcnn"]]
+)
+def test_scale_small_of_an_experiment_without_a_benchmark_is_one_line(words, capfd):
+    assert main(["train", *words, "scale=small"]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "names no benchmark" in line
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_a_wrong_table_is_refused_with_its_file_and_key(tmp_path, changes, says)
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["table", "my/own.yaml", "scale=small"], "own: only at scale=paper"),
         (["table", "my/gone.yaml"], "my/gone.yaml: no such file"),
         (["table", "own", "paths.tables=gone"], "paths.tables=gone: no such folder"),
         (["table", "ovn", "paths.tables=my"], "ovn: no such table; did you mean own"),
