@@ -9,103 +9,21 @@ number of threads. Elsewhere they depend on both: whoever decodes must walk as w
 """
 
 import copy
-import itertools
 import logging
-from collections.abc import Callable
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelrnn import threads
 from pixelrnn.generation import reference
 from pixelrnn.generation.network import Network, NoStep, OnRow, blank
 from pixelrnn.generation.sources import Position, Source
+from pixelrnn.generation.stepper import Stepper
 from pixelrnn.layers.apply import Context
-from pixelrnn.layers.steps.base import InputStep, Step
 from pixelrnn.ops import masks
 
 log = logging.getLogger(__name__)
-
-
-class Stepper:
-    """A network at one position; its steps hold what is remembered of the positions before.
-
-    For every row `begin_row` is called, then for every colour group of every pixel the stepper
-    itself, and `see` as soon as the colours are known.
-
-    Args:
-        model: the network. It is not changed: memory and prepared weights are in the steps.
-        batch: images advanced together, B.
-        context: what the images are conditioned on.
-
-    Raises:
-        NoStep: here, or from the first call, for a network that is not written for this.
-    """
-
-    def __init__(self, model: Network, batch: int, context: Context | None = None) -> None:
-        for name in ("compose", "scale", "color_groups"):
-            if not hasattr(model, name):
-                raise NoStep(f"{type(model).__name__} has no {name!r}")
-        self.model = model
-        self.batch = batch
-        self.context = context
-        colors, _, self.width = model.image_shape
-        groups = masks.group_sizes(colors, model.color_groups)
-        like = next(iter(model.parameters()))
-        self.unknown = [like.new_zeros(batch, size) for size in groups]  # stands for pixels
-        self.row = 0
-        self.steps: list[Step] = []  # in the order in which the composition calls the layers
-        self.inputs: list[InputStep] = []  # those of them that see pixels
-
-    def begin_row(self, row: int) -> None:
-        """Stand before a row: all pixels above it have been seen."""
-        self.row = row
-        for step in self.steps:
-            step.begin_row(row)
-
-    def __call__(self, column: int, group: int) -> Tensor:
-        """Advance by one substep: the parameters of a colour group, (B, P_k)."""
-        pixels = self.unknown[group]
-        calls = itertools.count()
-
-        def run(layer: nn.Module, x: Tensor) -> Tensor:
-            call = next(calls)
-            if call == len(self.steps):
-                self.steps.append(self._step_of(layer, x is pixels))
-            return self.steps[call](x, column, group)
-
-        return self.model.compose(pixels, run)
-
-    def see(self, pixels: Tensor, column: int, group: int) -> None:
-        """Take in the colours of a group at a pixel: (B, C_k), scaled."""
-        for step in self.inputs:
-            step.see(pixels, column, group)
-
-    def repeat(self, n: int) -> Self:
-        """Make a stepper for a batch n times as large: each image n times in a row.
-
-        The context stays as it is: the steps have taken from it what they need.
-        """
-        twin = copy.copy(self)
-        twin.batch = self.batch * n
-        twin.unknown = [pixels.repeat_interleave(n, dim=0) for pixels in self.unknown]
-        twin.steps = [step.repeat(n) for step in self.steps]
-        twin.inputs = [step for step in twin.steps if isinstance(step, InputStep)]
-        return twin
-
-    def _step_of(self, layer: nn.Module, on_pixels: bool) -> Step:
-        """Make the step of a layer; it stands at the beginning of the present row."""
-        start: Callable[..., Step] | None = getattr(layer, "step", None)
-        if start is None:
-            raise NoStep(f"{type(layer).__name__} has no 'step'")
-        step = start(self.batch, self.width, self.context)
-        if isinstance(step, InputStep):
-            if not on_pixels:
-                raise NoStep(f"{type(layer).__name__} under mask A is not applied to the pixels")
-            self.inputs.append(step)
-        step.begin_row(self.row)
-        return step
 
 
 class Walk:

@@ -19,6 +19,7 @@ from pixelrnn.description import Described
 from pixelrnn.generation.chunks import BATCH_SIZE, chunks
 from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Generators, Source, SourceOf, completions, draws
+from pixelrnn.models import checks
 
 
 class ImageDistribution(Described, nn.Module, ABC):
@@ -205,38 +206,15 @@ class ImageDistribution(Described, nn.Module, ABC):
         Raises:
             ValueError: says what was expected and what came.
         """
-        if not isinstance(images, Tensor):
-            kind = f"{type(images).__module__}.{type(images).__name__}"
-            hint = "; use torch.from_numpy(...)" if kind == "numpy.ndarray" else ""
-            raise ValueError(f"images must be a torch.Tensor of dtype uint8, got a {kind}{hint}")
-        if images.dtype != torch.uint8:
-            raise ValueError(f"images must be of dtype torch.uint8, got {images.dtype}")
-        if images.dim() != 4 or images.shape[1:] != self.image_shape:
-            expected = ", ".join(map(str, self.image_shape))
-            raise ValueError(f"images must be (B, {expected}), got {tuple(images.shape)}")
-        if self.levels < 256 and images.numel() and int(images.max()) >= self.levels:
-            raise ValueError(
-                f"images must hold values below levels={self.levels}, got {int(images.max())}"
-            )
+        checks.check_images(images, self.image_shape, self.levels)
 
     def check_labels(self, labels: Tensor | None, n: int) -> None:
-        """Refuse labels that the model cannot take, or their absence if it needs them.
+        """Refuse labels of n images that the model cannot take, or their absence.
 
         Raises:
             ValueError: says what was expected and what came.
         """
-        if self.classes is None:
-            if labels is not None:
-                raise ValueError("labels must be None: the model has no classes")
-            return
-        expected = f"labels must be int64 of shape ({n},) in [0, {self.classes})"
-        if not isinstance(labels, Tensor):
-            raise ValueError(f"{expected}, got {labels if labels is None else type(labels)}")
-        if labels.dtype != torch.int64 or labels.shape != (n,):
-            raise ValueError(f"{expected}, got {labels.dtype} {tuple(labels.shape)}")
-        outside = labels[(labels < 0) | (labels >= self.classes)]
-        if len(outside):
-            raise ValueError(f"{expected}, got {int(outside[0])}")
+        checks.check_labels(labels, self.classes, n)
 
     @abstractmethod
     def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

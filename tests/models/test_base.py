@@ -10,6 +10,7 @@ from helpers import CATALOGUE, Tied, name_of, random_images
 
 import pixelrnn
 from pixelrnn.likelihood import Categorical
+from pixelrnn.likelihood.units import nats_to_bits_per_dim
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 
 
@@ -150,6 +151,7 @@ def test_bits_per_dim_of_a_uniform_model():
     bits = pixelrnn.bits_per_dim(log_prob, (3, 4, 4))
     assert torch.allclose(bits, torch.full((3,), 8.0))
     assert pixelrnn.bits_per_dim(-math.log(2), (1, 1, 1)) == 1.0
+    assert nats_to_bits_per_dim(math.log(2) * 6, (1, 2, 3)) == pytest.approx(1.0)
 
 
 def test_paper_sizes_have_the_papers_parameter_counts():
