@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, name_of, random_images
 
 from pixelrnn.generation.raster import Walk
 from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.steps.base import Memory, State
+from tests.helpers import CATALOGUE, name_of, random_images
 
 SHAPE, LEVELS, COPIES = (3, 4, 5), 8, 3
 PREFIXES = [0, 1, 7, 10, 19]  # pixels: nothing, in a row, a whole number of rows, all but one

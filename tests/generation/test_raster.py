@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 import torch
-from helpers import CATALOGUE, Case, name_of, randomise
 from torch import nn
 
 from pixelrnn import threads
@@ -17,6 +16,7 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.models.causal import CausalModel
+from tests.helpers import CATALOGUE, Case, name_of, randomise
 
 SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]

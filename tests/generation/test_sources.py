@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, all_images, name_of
 from scipy import stats
 
 from pixelrnn.generation.sources import BLOCK, Draw, Position, for_images, invert
+from tests.helpers import CATALOGUE, all_images, name_of
 
 THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from helpers import Tied, all_images
 
 from pixelrnn.likelihood import Bernoulli, Categorical, for_levels
+from tests.helpers import Tied, all_images
 
 COLORS = 3
 LIKELIHOODS = [Categorical(5), Categorical(256), Bernoulli(), Tied(5)]

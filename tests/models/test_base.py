@@ -6,12 +6,12 @@ import re
 
 import pytest
 import torch
-from helpers import CATALOGUE, Tied, name_of, random_images
 
 import pixelrnn
 from pixelrnn.likelihood import Categorical
 from pixelrnn.likelihood.units import nats_to_bits_per_dim
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from tests.helpers import CATALOGUE, Tied, name_of, random_images
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 import inspect
 
-from helpers import CATALOGUE
-
 import pixelrnn.models
 from pixelrnn.models import ImageDistribution
+from tests.helpers import CATALOGUE
 
 
 def test_every_exported_model_is_in_the_catalogue():

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, name_of, random_images
+
+from tests.helpers import CATALOGUE, name_of, random_images
 
 SHAPES = [(1, 4, 5), (3, 3, 4), (1, 1, 6), (1, 6, 1), (3, 1, 2), (2, 3, 3)]
 

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, name_of, random_images
+
+from tests.helpers import CATALOGUE, name_of, random_images
 
 SHAPES = [(3, 3, 4), (1, 1, 1)]
 

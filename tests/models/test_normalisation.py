@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, all_images, name_of
 
 from pixelrnn.likelihood import Bernoulli
 from pixelrnn.ops import masks
+from tests.helpers import CATALOGUE, all_images, name_of
 
 SPACES = [((1, 3, 3), 2), ((1, 2, 2), 4), ((3, 1, 1), 2), ((3, 1, 2), 2), ((2, 2, 1), 3)]
 

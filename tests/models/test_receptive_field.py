@@ -6,9 +6,9 @@ there is nothing to see. The reference propagates sets through each layer as the
 
 import pytest
 import torch
-from helpers import randomise
 
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from tests.helpers import randomise
 
 SHAPES = [(7, 9), (1, 8), (8, 1), (5, 5)]
 

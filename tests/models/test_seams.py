@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from helpers import CATALOGUE, all_images, random_images, randomise
 from torch import Tensor, nn
 
 from pixelrnn.generation import raster, reference
@@ -19,6 +18,7 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.stem import Stem
 from pixelrnn.layers.steps.base import InputStep, State, Step
 from pixelrnn.models import CausalModel, ImageDistribution
+from tests.helpers import CATALOGUE, all_images, random_images, randomise
 
 CLASSES = 3
 
