@@ -11,6 +11,7 @@ _LAZY = {
     "DiagonalBiLSTM": "pixelrnn.models.diagonal_bilstm",
     "bits_per_dim": "pixelrnn.likelihood.units",
     "load_model": "pixelrnn.training.load",
+    "train": "pixelrnn.cli.train",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -38,6 +38,11 @@ flags
   -sc bash          print the script for completion by Tab (also zsh)"""
 
 
+def asked(command: command_line.Command) -> bool:
+    """Whether a command asks a question, and trains nothing."""
+    return command.help or bool(command.completion or command.show or command.info)
+
+
 def answered(command: command_line.Command) -> bool:
     """Answer a question about a command, if it is one.
 

@@ -4,6 +4,7 @@ What trains is imported last: a wrong word is refused before that.
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -21,17 +22,50 @@ def main(argv: list[str]) -> int | None:
     command = command_line.parsed(argv)
     if questions.answered(command):
         return None
+    if command.multirun:
+        _check_words(command)
+        return jobs.run(command.words, job, check)
+    show(planned(argv))
+    return None
+
+
+def train(words: Sequence[str] = ()) -> dict[str, Any]:
+    """Train one run from Python: same folder, resume and record as the command `pixelrnn train`.
+
+    Args:
+        words: what stands after `pixelrnn train`, such as ["data=digits", "model.layers=4"].
+
+    Returns:
+        The record, as in results.json. A run that is finished already is not trained again.
+
+    Raises:
+        PixelRNNError: in place of the command's one line and exit code 2.
+        KeyboardInterrupt: Ctrl-C; what was done is saved, and the same call goes on from there.
+    """
+    if isinstance(words, str):
+        raise ConfigError(f"pixelrnn.train takes a list of words: [{words!r}]")
+    command = command_line.parsed(list(words))
+    if command.multirun or questions.asked(command):
+        raise ConfigError(f"{' '.join(words)}: pixelrnn.train trains one run, and answers nothing")
+    from pixelrnn.training import run
+
+    return run.carry_out(planned(list(words)))
+
+
+def planned(argv: list[str]) -> "Plan":
+    """The run that words describe, checked and named; nothing is written yet.
+
+    Raises:
+        ConfigError: a word is wrong.
+        RunError: `run=` names no run, or the folder holds another run.
+    """
     stored_run = [word for word in argv if word.startswith("run=")]
     if stored_run:
         from pixelrnn.cli import rerun
 
-        show(rerun.plan(stored_run[0].removeprefix("run="), argv))
-        return None
-    _check_words(command)
-    if command.multirun:
-        return jobs.run(command.words, job, check)
-    show(prepare(compose.composed(argv)))
-    return None
+        return rerun.plan(stored_run[0].removeprefix("run="), argv)
+    _check_words(command_line.parsed(argv))
+    return prepare(compose.composed(argv))
 
 
 def prepare(config: dict[str, Any]) -> "Plan":

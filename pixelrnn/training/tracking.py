@@ -73,6 +73,8 @@ def _named(node: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     if "id" in node:
         node = node | {"id": wandb_id(config)}
         node |= {"name": node.get("name") or f"{config['label']}-{config['signature']}"}
+        # W&B's own process keeps the working folder of the first run of this process
+        node |= {"save_dir": str(Path(node.get("save_dir", ".")).absolute())}
     return node
 
 

@@ -72,6 +72,22 @@ def test_offline_files_say_what_was_run(monkeypatch):
     assert whole["config"]["signature"] == results["signature"]
 
 
+def test_one_folder_is_one_run_in_wandb():
+    def of(folder, **node):
+        config = {
+            "folder": folder,
+            "signature": "0a1b2c3d",
+            "logger": {"wandb": {"id": None} | node},
+        }
+        return tracking.wandb_id(config)
+
+    assert of("runs/digits-row_lstm-0a1b2c3d") == "digits-row_lstm-0a1b2c3d"
+    assert of("again") == "again-0a1b2c3d"
+    assert of("lr=0.1,h=3 (a)/") == "lr-0.1-h-3--a--0a1b2c3d"
+    assert of("again", id="mine") == "mine"
+    assert tracking.wandb_id({"logger": {"wandb": None}}) is None
+
+
 def test_a_run_that_fails_is_finished_as_failed(monkeypatch, tmp_path):
     monkeypatch.setattr("pixelrnn.training.run._final_samples", lambda *args: 1 / 0)
     root = tmp_path / "runs"  # W&B's own process does not follow our change of folder
