@@ -50,5 +50,5 @@ def evaluate(
     data = load.load_data(folder)
     data.eval_batch_size = batch_size or data.eval_batch_size
     metrics = evaluate_split(model, data, split, accelerator, progress=True)
-    Console().print(report.likelihood_table(metrics, folder.name))
+    report.likelihoods(Console(), metrics, folder.name)
     return metrics

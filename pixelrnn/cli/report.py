@@ -4,31 +4,38 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from pixelrnn.data.base import SPLITS
+from pixelrnn.results import grid
+
+COLUMNS = (
+    grid.Column("split"),
+    grid.Column("images", number=True, spare=1),
+    grid.Column("bits/dim", number=True),
+    grid.Column("nats/image", number=True),
+)
 
 
-def likelihood_table(metrics: dict[str, Any], title: str) -> Table:
-    """One row for each split that was evaluated."""
-    table = Table(title=title)
-    for column in ("split", "images", "bits/dim", "nats/image"):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for split in SPLITS:
-        if f"{split}/nll" in metrics:
-            table.add_row(
-                split,
-                str(metrics[f"{split}/images"]),
-                _with_error(metrics, f"{split}/bits_per_dim", 4),
-                _with_error(metrics, f"{split}/nll", 2),
-            )
-    return table
+def likelihoods(console: Console, metrics: dict[str, Any], title: str) -> None:
+    """Print one row for each split that was evaluated."""
+    rows = [
+        [
+            split,
+            str(metrics[f"{split}/images"]),
+            _with_error(metrics, f"{split}/bits_per_dim", 4),
+            _with_error(metrics, f"{split}/nll", 2),
+        ]
+        for split in SPLITS
+        if f"{split}/nll" in metrics
+    ]
+    console.print(title, style="bold", highlight=False, markup=False, soft_wrap=True)
+    grid.show(console, COLUMNS, rows)
 
 
 def show(results: dict[str, Any], run: Path, state: str) -> None:
     """Print the record of a run."""
     console = Console()
-    console.print(likelihood_table(results["metrics"], f"{results['label']} ({state})"))
+    likelihoods(console, results["metrics"], f"{results['label']} ({state})")
     console.print(
         f"{results['parameters']:,} parameters, {results['steps']:,} steps, "
         f"{results['training_seconds']:.0f} s of training",
