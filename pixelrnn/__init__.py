@@ -17,6 +17,11 @@ _LAZY = {
 __all__ = ["__version__", *_LAZY]
 
 
+def __dir__() -> list[str]:
+    """The public names, those that are not imported yet included."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import the public face on first use, so that `import pixelrnn` costs nothing."""
     if name not in _LAZY:

@@ -76,8 +76,6 @@ def _of_verb(verb: str, last: str) -> Iterator[str]:
 
 def _of_train(words: list[str], last: str) -> Iterator[str]:
     """Groups, choices and keys; the keys are those of the choices made so far."""
-    from omegaconf import OmegaConf
-
     from pixelrnn.cli import command_line, compose, refusals
 
     key, equals, value = last.partition("=")
@@ -95,8 +93,7 @@ def _of_train(words: list[str], last: str) -> Iterator[str]:
         config = compose.job(plain)
         groups = [str(group) for group in config.hydra.runtime.choices]
     yield from (f"{group}=" for group in groups)
-    plain_config = refusals.plain_dict(OmegaConf.to_container(config, resolve=False))
-    yield from _keys(plain_config, last.rpartition(".")[0])
+    yield from _keys(refusals.unresolved(config), last.rpartition(".")[0])
 
 
 def _keys(config: dict[Any, Any], parent: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
@@ -85,7 +85,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if config.get("folder") is None:
         config.folder = naming.FOLDER
     try:
-        return dict(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return cast(dict[str, Any], resolved)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
         reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())

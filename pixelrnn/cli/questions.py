@@ -23,6 +23,9 @@ from pixelrnn.errors import ConfigError
 SETTINGS = "pixelrnn.training.settings.Settings"
 """Its docstring explains the keys that are no group's."""
 
+_PASSES_ON = {"pytorch_lightning.loggers.WandbLogger": "wandb.sdk.wandb_init.init"}
+"""Constructors that pass arguments on to another function."""
+
 _HEAD = """usage: pixelrnn train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...] [FLAG ...]
        pixelrnn train run=FOLDER        a stored run again, from its own configuration
 
@@ -71,7 +74,7 @@ def help_text(command: command_line.Command) -> str:
     with compose.initialized(command.words) as loader:
         composed = compose.job(_words_of_one_job(command))
         groups = _groups(composed, loader)
-    config = refusals.plain_dict(OmegaConf.to_container(composed, resolve=False))
+    config = refusals.unresolved(composed)
     del config["hydra"], config["paths"]
     own = _described(SETTINGS)
     rows = [
@@ -156,10 +159,12 @@ def _rows(path: str, node: dict[Any, Any], described: dict[str, str]) -> Iterato
 
 def _described(target: str) -> dict[str, str]:
     """Argument -> the first sentence of its description."""
-    constructor = source_text.constructor(target)
-    if constructor is None:
-        return {}
-    return {name: docstrings.first_sentence(t) for name, t in constructor.described.items()}
+    described: dict[str, str] = {}
+    for name in (_PASSES_ON.get(target), target):
+        constructor = source_text.constructor(name) if name else None
+        if constructor is not None:
+            described |= constructor.described
+    return {key: docstrings.first_sentence(text) for key, text in described.items()}
 
 
 def _text(value: Any) -> str:

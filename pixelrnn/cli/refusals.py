@@ -6,14 +6,14 @@ one: choices of groups first; then, in the configuration that the right choices 
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn.cli import source_text
 from pixelrnn.runs import check
@@ -69,19 +69,18 @@ def line(error: Exception, words: Sequence[str], loader: ConfigLoader, multirun:
     return "; ".join(wrong) or _of_hydra(error)
 
 
-def _composed(choices: list[str]) -> dict[Any, Any] | None:
+def _composed(choices: list[str]) -> dict[str, Any] | None:
     """The configuration of choices alone, not resolved; None if they do not go together."""
     try:
         config = hydra.compose("train", choices, return_hydra_config=True)
     except HydraException:
         return None
-    return plain_dict(OmegaConf.to_container(config, resolve=False))
+    return unresolved(config)
 
 
-def plain_dict(container: Any) -> dict[Any, Any]:
-    """A container that is known to be a dict."""
-    assert isinstance(container, dict)
-    return container
+def unresolved(config: DictConfig) -> dict[str, Any]:
+    """A configuration as a plain dict, interpolations as they are written."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
 
 
 def _wrong_choices(override: Override, loader: ConfigLoader) -> Iterator[str]:

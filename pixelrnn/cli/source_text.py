@@ -73,25 +73,26 @@ def _of_call(module: str, call: ast.expr) -> Constructor | None:
 
 def _of_class(module: str, node: ast.ClassDef, tree: ast.Module) -> Constructor:
     texts = [ast.get_docstring(node) or _assigned_docstring(node.name, tree)]
-    names: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            names = _argument_names(item)
+            own = _argument_names(item)
             texts.append(ast.get_docstring(item))
     described: dict[str, str] = {}
+    fields: list[str] = []  # where there is no constructor, annotated fields are its arguments
     for base in node.bases:
         inherited = constructor(f"{module}.{base.id}") if isinstance(base, ast.Name) else None
         if inherited is not None:
             described |= inherited.described
-            names = names or inherited.names
-    fields = [
+            fields += inherited.names
+    fields += [
         item.target.id
         for item in node.body
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     ]
     for text in texts:
         described |= docstrings.arguments(text)
-    return Constructor(names or tuple(fields), described)
+    return Constructor(own or tuple(dict.fromkeys(fields)), described)
 
 
 def _find(module: str, name: str) -> tuple[str, Definition, ast.Module] | None:

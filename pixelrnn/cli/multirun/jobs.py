@@ -54,7 +54,11 @@ def run(
     """
     plan = plans.of(words, check)
     folder = membership.new_folder(Path(plan.first.paths.runs), plan.first.sweep_name)
-    noted = [*words, command_line.quoted("hydra.sweep.dir", str(folder))]
+    noted = [
+        *words,
+        command_line.quoted("hydra.sweep.dir", str(folder)),
+        f"hydra.job.config.override_dirname.exclude_keys=[{','.join(plan.fixed)}]",
+    ]
     with search.of(plan) as found:
         if found is None:
             _say(f"{plan.count} jobs; notes in {folder}")
@@ -81,7 +85,8 @@ def recorded(
     folder = Path(config.sweep.dir)
     note = membership.Note(job=list(config.overrides.task), number=int(config.job.num))
     membership.write(folder, note)
-    _say(f"job {note.number}: {' '.join(note.job)}")
+    varies = str(config.job.override_dirname).replace(",", " ")
+    _say(f"job {note.number}: {varies}")
     try:
         planned = prepare()
         note.run = planned.folder
@@ -145,9 +150,10 @@ def _report(
         counts["not started"] = count - len(notes)
     states = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     lines = [f"multirun: {len(notes)} jobs: {states}"]
-    lines += [
-        f"  {note.state}  job {note.number}, {' '.join(note.job)}: {note.message}" for note in bad
-    ]
+    alike = set.intersection(*(set(note.job) for note in notes)) if len(notes) > 1 else set()
+    for note in bad:
+        varies = " ".join(word for word in note.job if word not in alike)
+        lines.append(f"  {note.state}  job {note.number}, {varies}: {note.message}")
     if stopped is not None:
         lines.append(f"  {' '.join(str(stopped).split()) or 'interrupted'}")
     if broken is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn.cli import compose
@@ -25,12 +25,14 @@ class Plan:
         words: the overrides of its first job.
         first: the configuration of its first job, the node `hydra` included.
         swept: key -> its values, as written.
+        fixed: keys that are given and do not vary.
         count: the number of jobs of a plain sweep: the product of the numbers of values.
     """
 
     words: list[str]
     first: DictConfig
     swept: dict[str, str]
+    fixed: list[str]
     count: int
 
 
@@ -65,7 +67,8 @@ def of(words: Sequence[str], check: Callable[[dict[str, Any]], Any]) -> Plan:
     for override in sweeps.values():
         count *= len(_values(override)) or 1
     swept = {key: str(o.input_line).partition("=")[2] for key, o in sweeps.items()}
-    return Plan(list(first_words.values()), first, swept, count)
+    fixed = [key for key in overrides if key not in sweeps]
+    return Plan(list(first_words.values()), first, swept, fixed, count)
 
 
 def _overrides(words: Sequence[str], loader: ConfigLoader) -> dict[str, Override]:
@@ -98,16 +101,18 @@ def _changed(first: DictConfig, word: str, loader: ConfigLoader) -> DictConfig:
 
 def _first(override: Override) -> str:
     """The override as the first job has it."""
-    if override.is_interval_sweep():
-        return f"{override.get_key_element()}={override.value().start}"
+    interval = override.value()
+    if isinstance(interval, IntervalSweep):
+        return f"{override.get_key_element()}={interval.start}"
     values = _values(override)
     return f"{override.get_key_element()}={values[0]}" if values else str(override.input_line)
 
 
 def _others(override: Override) -> Iterator[str]:
     """The override as other jobs have it."""
-    if override.is_interval_sweep():
-        yield f"{override.get_key_element()}={override.value().end}"
+    interval = override.value()
+    if isinstance(interval, IntervalSweep):
+        yield f"{override.get_key_element()}={interval.end}"
         return
     values = _values(override)[1:]
     if len(values) > 2 * _ENDS:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from pixelrnn.cli import command_line
+from pixelrnn.cli import command_line, refusals
 from pixelrnn.cli.multirun import plans
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.runs.signature import signature as signature_of
@@ -108,7 +108,7 @@ def _values(trial: Any) -> dict[str, Any]:
 
 def _signature(plan: plans.Plan) -> str:
     """Of what is searched, where, and by which measure; not of how long."""
-    config = OmegaConf.to_container(plan.first, resolve=False)
+    config = refusals.unresolved(plan.first)
     hydra = config.pop("hydra")
     direction = str(hydra["sweeper"]["direction"])
     return signature_of({**config, "search": {"swept": plan.swept, "direction": direction}})
