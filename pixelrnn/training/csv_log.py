@@ -36,14 +36,20 @@ class MetricsCSV(CSVLogger):
     @checked
     def __init__(self, save_dir: Path | str) -> None:
         super().__init__(save_dir, name="", version="")
+        self._writer: _Writer | None = None
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> "_Writer":
+    def experiment(self) -> "_Writer":  # type: ignore[override]
         """The writer, made on first use."""
-        if self._experiment is None:
-            self._experiment = _Writer(Path(self.save_dir) / "metrics.csv")
-        return self._experiment
+        if self._writer is None:
+            self._writer = _Writer(Path(self.save_dir) / "metrics.csv")
+        return self._writer
+
+    def finalize(self, status: str) -> None:
+        """Write what is new, if anything was logged at all."""
+        if self._writer is not None:
+            self.save()
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Write nothing: the run's config.yaml says it all."""

@@ -11,7 +11,7 @@ model sees what it should predict.
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.synthetic import SyntheticImages
+from pixelrnn.models.base import ImageDistribution
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,11 @@ class EntropyGap(Callback):
         self._sums: Tensor | None = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the last pass."""
+        """Begin with empty sums: a pass counts its own images only."""
         self._sums = None
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the last pass."""
+        """Begin with empty sums: a pass counts its own images only."""
         self._sums = None
 
     def on_validation_batch_end(
@@ -83,7 +84,7 @@ class EntropyGap(Callback):
 
     def _truth(self, trainer: Trainer) -> SyntheticImages | None:
         """The set whose distribution is known; None if the data are of another kind."""
-        image_set = getattr(self.data or trainer.datamodule, "image_set", None)
+        image_set = getattr(self.data or getattr(trainer, "datamodule", None), "image_set", None)
         return image_set if isinstance(image_set, SyntheticImages) else None
 
     @torch.no_grad()
@@ -94,7 +95,7 @@ class EntropyGap(Callback):
         if isinstance(outputs, Mapping) and "log_prob" in outputs:
             log_prob = outputs["log_prob"]
         else:
-            log_prob = module.model.log_prob(batch)
+            log_prob = cast(ImageDistribution, module.model).log_prob(batch)
         log_prob = log_prob.detach().cpu().double()
         gap = -log_prob - truth.entropy
         regret = truth.exact_log_prob(batch).cpu().double() - log_prob

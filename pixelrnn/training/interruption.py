@@ -59,11 +59,11 @@ class Watch:
             present = signal.getsignal(number)
             if present in (None, signal.SIG_IGN, self._handle):
                 continue
-            foreign = callable(present) and present is not signal.default_int_handler
-            if number in _OF_CLUSTERS and not foreign:
+            if callable(present) and present is not signal.default_int_handler:
+                if first or number in _OF_CLUSTERS:
+                    self._schedulers[number] = present
+            elif number in _OF_CLUSTERS:
                 continue
-            if foreign and (first or number in _OF_CLUSTERS):
-                self._schedulers[number] = present
             if first:
                 self._before[number] = present
             signal.signal(number, self._handle)

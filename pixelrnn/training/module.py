@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -73,7 +74,8 @@ class PixelModule(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Look at the norm of the gradient before it is clipped, and log it."""
-        logs = self.trainer.global_step % self.trainer.log_every_n_steps == 0
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        logs = self.trainer.global_step % every == 0
         if not logs and not self._looks():
             return
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -101,7 +103,7 @@ class PixelModule(LightningModule):
         """Log the likelihood of `self.split`."""
         self._log_evaluation(self.split)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser and, if any, a schedule over steps."""
         optimizer = self.optimizer(p for p in self.model.parameters() if p.requires_grad)
         if self.scheduler is None:

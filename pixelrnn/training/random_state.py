@@ -1,7 +1,7 @@
 """The states of all global random generators, as tensors and plain numbers for a checkpoint."""
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ import torch
 def captured() -> dict[str, Any]:
     """The states of Python's, NumPy's and torch's generators, those of CUDA devices included."""
     version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, cached = cast(
+        tuple[str, np.ndarray, int, int, float], np.random.get_state(legacy=True)
+    )
     return {
         "python": [version, list(words), gauss],
         "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(cached)],

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, ProgressBar
 
 from pixelrnn.data import Digits
 from pixelrnn.models import PixelCNN
@@ -76,7 +76,7 @@ def fit(
         callbacks=[*averaging, stopping, *callbacks, saving],
         logger=MetricsCSV(folder),
         plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
