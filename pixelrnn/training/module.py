@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -108,7 +108,7 @@ class PixelModule(LightningModule):
         optimizer = self.optimizer(p for p in self.model.parameters() if p.requires_grad)
         if self.scheduler is None:
             return {"optimizer": optimizer}
-        schedule = {
+        schedule: LRSchedulerConfigType = {
             "scheduler": self.scheduler(optimizer, steps.planned(self.trainer)),
             "interval": "step",
         }
