@@ -92,7 +92,8 @@ def _draw(filled: tables.Table, folder: Path) -> list[str]:
 
 
 def _show(console: Console, filled: tables.Table) -> None:
-    console.print(filled.caption(), style="italic", highlight=False, markup=False)
+    whole = not console.is_terminal  # no width, no line to wrap
+    console.print(filled.caption(), style="italic", highlight=False, markup=False, soft_wrap=whole)
     shown = HEADER[:-1]
     columns = [
         grid.Column(
@@ -108,6 +109,8 @@ def _show(console: Console, filled: tables.Table) -> None:
         console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
     missing = [line.command for line in filled.lines if line.command and not line.runs]
     if missing:
-        console.print("To get what was not run (seed=1, seed=2, ... for more seeds):")
+        console.print(
+            "To get what was not run (seed=1, seed=2, ... for more seeds):", highlight=False
+        )
     for command in missing:
         console.print(f"  {command}", highlight=False, soft_wrap=True)

@@ -82,6 +82,23 @@ def test_a_users_table_is_filled_like_the_papers(tmp_path, capsys, monkeypatch, 
     assert (tmp_path / "runs" / "tables" / "own.md").is_file()
 
 
+def test_the_example_of_the_readme_is_a_table(tmp_path, composed, capsys):
+    readme = (shipped.tables().parent / "README.md").read_text()
+    text = readme.partition("```yaml\n")[2].partition("```")[0]
+    folder = tmp_path / "my" / "tables"
+    folder.mkdir(parents=True)
+    (folder / "width.yaml").write_text(text)
+    assert "# my/tables/width.yaml" in text
+    config = composed(folder, "experiment=width_16_deep")
+    assert (config.model.hidden, config.model.layers) == (16, 4)
+    composed(folder, "sweep=width")
+    for words in (["width", "paths.tables=my/tables"], ["my/tables/width.yaml"]):
+        command = " ".join(["pixelrnn table", *words])
+        assert command in readme
+        assert main(["table", *words, "plots=false"]) == 0
+        assert "pixelrnn train experiment=width_8 paths.tables=my/tables" in capsys.readouterr().out
+
+
 def test_several_tables_are_shown_in_turn(capsys):
     assert main(["table", "table2", "table3", "plots=false"]) == 0
     out = capsys.readouterr().out
