@@ -14,8 +14,8 @@ Each takes at most 2 MB, beside 60 MB of prepared weights (float32, h = 128, 12 
 """
 
 Generate = Callable[[slice, OnRow], Tensor]
-"""Makes one batch, uint8 (b, C, H, W), given which of all images it is and what to call after each
-row."""
+"""A function that makes one batch, uint8 (b, C, H, W), given which of all images the batch is, and
+what to call after each row."""
 
 
 def chunks(

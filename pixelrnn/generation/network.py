@@ -22,19 +22,19 @@ class Network(Protocol):
     """Number of colours that see each other in order; 1 if they do not see each other."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """The parameters of the distributions, written once over `run` (see `layers.apply`)."""
+        """Compute the parameters of the distributions (see `models.causal.CausalModel.compose`)."""
         ...
 
     def scale(self, symbols: Tensor) -> Tensor:
-        """Levels -> what the network takes in."""
+        """Turn levels into what the network takes in."""
         ...
 
     def __call__(self, images: Tensor, context: Context | None = None) -> Tensor:
-        """Parameters of every pixel's distribution: uint8 (B, C, H, W) -> (H, W, B, P)."""
+        """Compute the parameters of every pixel: uint8 (B, C, H, W) -> (H, W, B, P)."""
         ...
 
     def parameters(self) -> Iterable[Tensor]:
-        """The weights, whose device is where images are made."""
+        """Return the weights; images are made on their device."""
         ...
 
 
@@ -43,10 +43,11 @@ class NoStep(Exception):
 
 
 OnRow = Callable[[Tensor, int], None]
-"""Called with the images (n, C, H, W) and the row that is now complete; rows below are still 0."""
+"""A function that is called with the images (n, C, H, W) and the row that is now complete;
+rows below it are still 0."""
 
 
 def blank(network: Network, n: int) -> Tensor:
-    """Images to fill in: uint8 (n, C, H, W), where the network's weights are."""
+    """Make images to fill in: uint8 (n, C, H, W), on the device of the network's weights."""
     device = next(iter(network.parameters())).device
     return torch.zeros(n, *network.image_shape, dtype=torch.uint8, device=device)

@@ -88,7 +88,7 @@ class Walk:
         return self.images
 
     def _unknown_parameters(self) -> Tensor:
-        """Room for the parameters of one pixel, filled in group by group: (n, P)."""
+        """Make room for the parameters of one pixel, filled in group by group: (n, P)."""
         model, (n, colors, _, _) = self.stepper.model, self.images.shape
         like = next(iter(model.parameters()))
         return like.new_zeros(n, model.likelihood.parameters_per_pixel(colors))
@@ -108,7 +108,7 @@ class Walk:
 
 
 def sensible_threads(model: Network, n: int) -> int:
-    """Threads for n images that are walked together (`threads.for_generation`)."""
+    """Return how many threads to take for n images walked together (`pixelrnn.threads`)."""
     return threads.for_generation(sum(weight.numel() for weight in model.parameters()), n)
 
 

@@ -31,12 +31,12 @@ class Source(Protocol):
     """Chooses the next symbol of every image."""
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
-        """Normalised log-probabilities (B, levels) at a position -> symbols (B,), integers."""
+        """Choose symbols, integers (B,), given normalised log-probabilities (B, levels)."""
         ...
 
 
 SourceOf = Callable[[slice], Source]
-"""Makes the source of a batch, given which of all images the batch is."""
+"""A function that makes the source of a batch, given which of all images the batch is."""
 
 
 class Draw:
@@ -70,7 +70,7 @@ class Draw:
         return invert(log_probs.double() / self.temperature, uniform)
 
     def _uniforms(self, n: int, device: torch.device) -> Tensor:
-        """(n, 1) float64 in [0, 1)."""
+        """Return the next uniform of each image: (n, 1) float64 in [0, 1)."""
         if self.generators is None or isinstance(self.generators, torch.Generator):
             return uniforms(n, self.generators).to(device)
         if not self.block:
@@ -104,7 +104,7 @@ class Completion:
 
 
 def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
-    """Sources that draw n images, batch by batch.
+    """Make sources that draw n images, batch by batch.
 
     Args:
         n: number of images.
@@ -126,7 +126,7 @@ def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
 def completions(
     images: Tensor, known: Tensor, generators: Generators, temperature: float = 1.0
 ) -> SourceOf:
-    """Sources that keep the known pixels of images and draw the others, batch by batch.
+    """Make sources that keep the known pixels of images and draw the others, batch by batch.
 
     Args:
         images: integers (n, C, H, W).
@@ -149,9 +149,9 @@ def completions(
 
 
 def for_images(seed: int, n: int) -> list[torch.Generator]:
-    """A generator for each image, that of image i a function of (seed, i) alone.
+    """Make a generator for each image; that of image i depends on (seed, i) alone.
 
-    torch's CPU generator heeds the low 32 bits of its seed and no more: a seed is hashed to 32
+    torch's CPU generator uses the low 32 bits of its seed only: a seed is hashed to 32
     bits, and images count on from there, so that no two of a call are alike.
     """
     start = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
@@ -159,13 +159,13 @@ def for_images(seed: int, n: int) -> list[torch.Generator]:
 
 
 def uniforms(n: int, generator: torch.Generator | None) -> Tensor:
-    """(n, 1) float64 in [0, 1)."""
+    """Draw uniforms: (n, 1) float64 in [0, 1)."""
     device = generator.device if generator else None
     return torch.rand(n, 1, generator=generator, dtype=torch.float64, device=device)
 
 
 def invert(log_weights: Tensor, uniform: Tensor) -> Tensor:
-    """Symbols by inversion of the cumulative distribution.
+    """Choose symbols by inversion of the cumulative distribution.
 
     Args:
         log_weights: (B, levels) float64, need not be normalised.

@@ -13,11 +13,11 @@ class Block(nn.Module, ABC):
 
     @abstractmethod
     def compose(self, x: Tensor, run: Run) -> Tensor:
-        """(..., 2h) -> (..., 2h)."""
+        """Apply the block: (..., 2h) -> (..., 2h)."""
 
 
 class LSTMBlock(Block):
-    """LSTM to h, 1x1 mask B back to 2h, add the input.
+    """A recurrent block: LSTM to h, 1x1 mask B back to 2h, then the input is added.
 
     Args:
         lstm: a layer from 2h to h features.
@@ -33,13 +33,15 @@ class LSTMBlock(Block):
         self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
-        """(..., 2h) -> (..., 2h)."""
+        """Apply the block: (..., 2h) -> (..., 2h)."""
         y = run(self.up, run(self.lstm, x))
         return x + y if self.residual else y
 
 
 class ConvBlock(Block):
-    """(ReLU, 1x1) to h, (ReLU, k x k) to h, (ReLU, 1x1) to 2h, add the input; all mask B.
+    """A convolutional block, all under mask B; its input is added to its output.
+
+    (ReLU, 1x1) to h, (ReLU, k x k) to h, (ReLU, 1x1) to 2h.
 
     Args:
         hidden: h.
@@ -56,7 +58,7 @@ class ConvBlock(Block):
         self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
-        """(..., 2h) -> (..., 2h)."""
+        """Apply the block: (..., 2h) -> (..., 2h)."""
         y = x
         for layer in (self.down, self.conv, self.up):
             y = run(layer, y.relu())

@@ -18,7 +18,7 @@ from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
 
 
 class DiagonalBiLSTMLayer(nn.Module):
-    """Lines are skewed columns; a state reads its left and its upper neighbour.
+    """A layer whose lines are skewed columns; a state reads its left and its upper neighbour.
 
     The direction from the right is the same recurrence on the mirrored image. Its map is shifted
     down by one row before the two are added: at its own row it would hold pixels to the right.
@@ -44,7 +44,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         self.state = LSTMState(2, 2, hidden, settings.learned_initial_state)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(H, W, B, in) -> (H, W, B, F)."""
+        """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, F)."""
         height, width = x.shape[:2]
         states = conv_lstm(
             skew.skew(self._gates(torch.stack([x, x.flip(1)]))),
@@ -59,12 +59,19 @@ class DiagonalBiLSTMLayer(nn.Module):
         return left + F.pad(mirrored.flip(1), (0, 0, 0, 0, 0, 0, 1, 0))[:height]
 
     def _gates(self, images: Tensor) -> Tensor:
-        """(D, H, W, B, in), the second mirrored -> (D, H, W, B, 4F), one product per direction."""
+        """Compute the gates of both directions, one product each.
+
+        Args:
+            images: (D, H, W, B, in), the second mirrored.
+
+        Returns:
+            (D, H, W, B, 4F).
+        """
         weight = self.input_to_state.masked_weight().flatten(1).unflatten(0, (2, -1))
         bias = self.input_to_state.bias.unflatten(0, (2, 1, -1))
         gates = torch.baddbmm(bias, images.flatten(1, 3), weight.transpose(1, 2))
         return gates.unflatten(1, images.shape[1:4])
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
-        """The same layer, one position at a time (`steps`)."""
+        """Make the step of this layer, which applies it one position at a time (`steps`)."""
         return DiagonalBiLSTMStep(self, batch, width)

@@ -7,14 +7,14 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 
 
 def default_width(levels: int) -> int:
-    """1024 for 256 levels, 32 for binary images (paper, section 4); 128 between, our choice."""
+    """Return 1024 for 256 levels, 32 for binary (paper, section 4), 128 between (our choice)."""
     if levels == 2:
         return 32
     return 1024 if levels == 256 else 128
 
 
 class Head(nn.Module):
-    """(ReLU, 1x1 mask B) twice, then (ReLU, 1x1 mask B) to the parameters.
+    """Three 1x1 convolutions under mask B, each after a ReLU; the last gives the parameters.
 
     The ReLU before the last 1x1 is our reading: without it two linear maps in a row would be one.
 
@@ -33,7 +33,7 @@ class Head(nn.Module):
         )
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
-        """(..., in) -> (..., out)."""
+        """Apply the head: (..., in) -> (..., out)."""
         for layer in self.layers:
             x = run(layer, x.relu())
         return x

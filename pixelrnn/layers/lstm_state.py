@@ -50,6 +50,6 @@ class LSTMState(nn.Module):
 
 
 def set_forget_bias(bias: Tensor, hidden: int, value: float) -> None:
-    """Set the forget gates' part of an input-to-state bias, (blocks of o, f, i, g) flattened."""
+    """Set the forget gates' part of an input-to-state bias: (directions * 4F,), o, f, i, g each."""
     with torch.no_grad():
         bias.view(-1, 4, hidden)[:, 1] = value

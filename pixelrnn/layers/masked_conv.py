@@ -63,21 +63,21 @@ class MaskedWeight(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Uniform with variance 1 / (3 * inputs that an output really sees)."""
+        """Draw uniform weights with variance 1 / (3 * inputs that an output really sees)."""
         seen = max(1.0, self.mask.flatten(1).sum(1).float().mean().item())
         nn.init.uniform_(self.weight, -1 / math.sqrt(seen), 1 / math.sqrt(seen))
 
     def masked_weight(self) -> Tensor:
-        """(out, in, kh // 2 + 1, kw): the rows of the kernel that can see anything."""
+        """Return the rows of the kernel that can see anything: (out, in, kh // 2 + 1, kw)."""
         rows = self.kernel_size[0] // 2 + 1
         return self.weight[:, :, :rows] * self.mask[:, :, :rows]
 
 
 class MaskedConv2d(MaskedWeight):
-    """k x k convolution under mask A or B, same size in and out; arguments as `MaskedWeight`."""
+    """A k x k convolution under mask A or B, same size in and out (arguments: `MaskedWeight`)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(H, W, B, in) -> (H, W, B, out)."""
+        """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, out)."""
         kh, kw = self.kernel_size
         weight = self.masked_weight()
         if kh == kw == 1:
@@ -92,7 +92,7 @@ class MaskedConv2d(MaskedWeight):
         return y.contiguous()  # sums take over the layout of their first term: all later layers
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
-        """The same layer, one position at a time (`steps`).
+        """Make the step of this layer, which applies it one position at a time (`steps`).
 
         Of several parts, the outputs of a colour group stand together (`steps.base.group_order`).
         """

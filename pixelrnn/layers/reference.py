@@ -16,7 +16,7 @@ from pixelrnn.ops.conv_lstm.reference import equation_3
 
 
 def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
-    """(H, W, B, in) -> (H, W, B, F), as `layer` does."""
+    """Compute what `layer` does: (H, W, B, in) -> (H, W, B, F)."""
     conv = layer.input_to_state
     image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
     padding = (0, conv.kernel_size[1] // 2)
@@ -27,7 +27,7 @@ def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
 
 
 def diagonal_bilstm(layer: DiagonalBiLSTMLayer, x: Tensor) -> Tensor:
-    """(H, W, B, in) -> (H, W, B, F), as `layer` does."""
+    """Compute what `layer` does: (H, W, B, in) -> (H, W, B, F)."""
     conv = layer.input_to_state
     image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
     weights, biases = (conv.weight * conv.mask).chunk(2), conv.bias.chunk(2)
@@ -39,7 +39,7 @@ def diagonal_bilstm(layer: DiagonalBiLSTMLayer, x: Tensor) -> Tensor:
 
 
 def _diagonals(state: LSTMState, direction: int, gates: Tensor) -> Tensor:
-    """Gates (B, 4F, H, W) -> hidden states (B, F, H, W), from the upper left corner."""
+    """Run over the diagonals from the upper left corner: gates (B, 4F, H, W) -> h (B, F, H, W)."""
     batch, width4, height, width = gates.shape
     skewed = gates.new_zeros(batch, width4, height, height + width - 1)
     for row in range(height):
@@ -63,7 +63,7 @@ class _Recurrence:
         self.before, self.after = before, after
 
     def run(self, lines: tuple[Tensor, ...], active: list[slice]) -> list[Tensor]:
-        """Gates of each line (B, 4F, L) -> its hidden states (B, F, L)."""
+        """Run over lines: the gates of each, (B, 4F, L), give its hidden states, (B, F, L)."""
         places = lines[0].shape[-1]
         first_hidden = self.initial_hidden.expand(-1, -1, places)
         first_cell = self.initial_cell.expand(-1, -1, places)

@@ -14,7 +14,7 @@ from pixelrnn.ops.conv_lstm.dispatch import conv_lstm
 
 
 class RowLSTMLayer(nn.Module):
-    """Lines are image rows; both kernels are `kernel_size` wide along the row.
+    """A layer whose lines are image rows; both kernels are `kernel_size` wide along the row.
 
     Args:
         in_features: features in.
@@ -41,7 +41,7 @@ class RowLSTMLayer(nn.Module):
         self.state = LSTMState(1, kernel_size, hidden, settings.learned_initial_state)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(H, W, B, in) -> (H, W, B, F)."""
+        """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, F)."""
         gates = self.input_to_state(x)  # (H, W, B, 4F)
         states = conv_lstm(
             gates[None],
@@ -55,5 +55,5 @@ class RowLSTMLayer(nn.Module):
         return states[0]
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
-        """The same layer, one position at a time (`steps`)."""
+        """Make the step of this layer, which applies it one position at a time (`steps`)."""
         return RowLSTMStep(self, batch, width)

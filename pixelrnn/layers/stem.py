@@ -14,7 +14,7 @@ from pixelrnn.layers.steps.stem import RowEndStep
 
 
 class Stem(nn.Module):
-    """7 x 7 mask A in the paper.
+    """The first convolution, under mask A; it is 7 x 7 in the paper.
 
     With `row_end`, every pixel also sees the last pixel of the row above, through a linear map.
     That one pixel is all that the Diagonal BiLSTM misses of its context, at any depth.
@@ -35,7 +35,7 @@ class Stem(nn.Module):
         self.row_end = nn.Linear(colors, features, bias=False) if row_end else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(H, W, B, C) -> (H, W, B, F)."""
+        """Apply the layer to whole images: (H, W, B, C) -> (H, W, B, F)."""
         y = self.conv(x)
         if self.row_end is None:
             return y
@@ -45,7 +45,7 @@ class Stem(nn.Module):
         return y + seen[:, None]
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
-        """The same layer, one position at a time (`steps`)."""
+        """Make the step of this layer, which applies it one position at a time (`steps`)."""
         if self.row_end is None:
             return self.conv.step(batch, width)
         return RowEndStep(self, batch, width)

@@ -32,11 +32,11 @@ class Likelihood(Described, ABC):
 
     @abstractmethod
     def parameters_per_pixel(self, colors: int) -> int:
-        """Number P of parameters that the network puts out for a pixel of C colours."""
+        """Return the number P of parameters that a network puts out for a pixel of C colours."""
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
-        """Log-probability of a pixel in nats.
+        """Compute the log-probability of a pixel in nats.
 
         Args:
             parameters: (..., P), any float dtype.
@@ -48,7 +48,7 @@ class Likelihood(Described, ABC):
 
     @abstractmethod
     def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
-        """Log-probabilities of every level of one colour, given the colours before it.
+        """Compute the log-probabilities of every level of one colour, given the colours before it.
 
         Args:
             parameters: (..., P). Unless `ties_colors`, parts of later colours may hold anything.
@@ -61,5 +61,5 @@ class Likelihood(Described, ABC):
 
 
 def at_least_float32(parameters: Tensor) -> Tensor:
-    """Half precisions become float32; float32 and float64 stay."""
+    """Convert half precisions to float32; float32 and float64 stay."""
     return parameters.to(torch.promote_types(parameters.dtype, torch.float32))

@@ -8,22 +8,22 @@ from pixelrnn.likelihood.base import Likelihood, at_least_float32
 
 
 class Bernoulli(Likelihood):
-    """P(1) = sigmoid(logit), with one logit per colour: P = C."""
+    """Binary colours: p(1) = sigmoid(logit), with one logit per colour, so that P = C."""
 
     levels = 2
 
     def parameters_per_pixel(self, colors: int) -> int:
-        """One logit per colour."""
+        """Return C: there is one logit per colour."""
         return colors
 
     def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
-        """Log-probability in nats: logits (..., C), pixel (..., C) of 0 and 1 -> (...)."""
+        """Compute log p in nats: logits (..., C), pixel (..., C) of 0 and 1 -> (...)."""
         with torch.autocast(parameters.device.type, enabled=False):
             logits = at_least_float32(parameters)
             sign = 2 * pixel.to(logits.dtype) - 1
             return F.logsigmoid(sign * logits).sum(-1)
 
     def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
-        """Log-probabilities of 0 and 1 of one colour: logits (..., C) -> (..., 2) nats."""
+        """Compute log p of 0 and of 1 of one colour: logits (..., C) -> (..., 2) nats."""
         logit = at_least_float32(parameters[..., color : color + 1])
         return torch.cat([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=-1)

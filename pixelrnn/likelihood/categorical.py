@@ -9,7 +9,7 @@ from pixelrnn.likelihood.base import Likelihood, at_least_float32
 
 
 class Categorical(Likelihood):
-    """One logit per colour and level: no ordering of the levels is assumed; every shape fits.
+    """A softmax with one logit per colour and level: it has no notion of which levels are close.
 
     The logits of a colour lie side by side: P = C * levels.
 
@@ -22,17 +22,17 @@ class Categorical(Likelihood):
         self.levels = levels
 
     def parameters_per_pixel(self, colors: int) -> int:
-        """One logit per colour and level."""
+        """Return C * levels: there is one logit per colour and level."""
         return colors * self.levels
 
     def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
-        """Log-probability in nats: logits (..., C * levels), pixel (..., C) -> (...)."""
+        """Compute log p in nats: logits (..., C * levels), pixel (..., C) -> (...)."""
         with torch.autocast(parameters.device.type, enabled=False):
             logits = at_least_float32(parameters).reshape(-1, self.levels)
             nats = F.cross_entropy(logits, pixel.reshape(-1).long(), reduction="none")
         return -nats.reshape(pixel.shape).sum(-1)
 
     def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
-        """Log-probabilities of one colour: logits (..., C * levels) -> (..., levels) nats."""
+        """Compute log p of every level of one colour: (..., C * levels) -> (..., levels) nats."""
         logits = parameters[..., color * self.levels : (color + 1) * self.levels]
         return F.log_softmax(at_least_float32(logits), dim=-1)

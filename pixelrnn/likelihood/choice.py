@@ -8,5 +8,5 @@ from pixelrnn.likelihood.categorical import Categorical
 
 @checked
 def for_levels(levels: Levels) -> Likelihood:
-    """`Bernoulli` for two levels, `Categorical` for more."""
+    """Return `Bernoulli` for two levels, `Categorical` for more."""
     return Bernoulli() if levels == 2 else Categorical(levels)

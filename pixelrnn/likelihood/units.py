@@ -10,7 +10,7 @@ Number = TypeVar("Number", float, Tensor)
 
 
 def bits_per_dim(log_prob: Number, image_shape: Sequence[int]) -> Number:
-    """Log-probability of a whole image in nats -> bits per dimension (per sub-pixel).
+    """Convert the log-probability of a whole image in nats to bits per dimension (per sub-pixel).
 
     Args:
         log_prob: nats, a number or a tensor of any shape; log p, so not positive.
@@ -20,7 +20,7 @@ def bits_per_dim(log_prob: Number, image_shape: Sequence[int]) -> Number:
 
 
 def nats_to_bits_per_dim(nats: Number, image_shape: Sequence[int]) -> Number:
-    """Nats per image -> bits per dimension, for what is counted in nats: a mean, or its error.
+    """Convert what is counted in nats per image, a mean or its error, to bits per dimension.
 
     Args:
         nats: a number or a tensor of any shape.

@@ -52,7 +52,7 @@ class ImageDistribution(Described, nn.Module, ABC):
         return torch.arange(math.prod(self.image_shape))
 
     def log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Exact log-likelihood in nats, differentiable.
+        """Compute the exact log-likelihood in nats; it is differentiable.
 
         Args:
             images: uint8 (B, C, H, W).
@@ -69,7 +69,7 @@ class ImageDistribution(Described, nn.Module, ABC):
         return self._log_prob(images, labels)
 
     def conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Log-probabilities of every level of every sub-pixel, given those before it in `order`.
+        """Compute log p of every level of every sub-pixel, given those before it in `order`.
 
         Args:
             images: uint8 (B, C, H, W).
@@ -218,11 +218,11 @@ class ImageDistribution(Described, nn.Module, ABC):
 
     @abstractmethod
     def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """`log_prob` without checks: nothing waits for the device."""
+        """Compute `log_prob` without checks: nothing waits for the device."""
 
     @abstractmethod
     def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """`conditionals` without checks."""
+        """Compute `conditionals` without checks."""
 
     @abstractmethod
     def _generate(

@@ -64,7 +64,7 @@ class CausalModel(ImageDistribution):
 
     @abstractmethod
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
-        """The network, written once for whole images and single positions.
+        """Apply the network, which is written once for whole images and single positions.
 
         At a single position it runs once for each colour group, on the features of that group
         alone (`layers.steps`): besides `run`, only elementwise operations may stand here.
@@ -80,7 +80,7 @@ class CausalModel(ImageDistribution):
         """
 
     def context(self, labels: Tensor | None) -> Context | None:
-        """What the images are conditioned on, for a whole batch: computed once, bound into `run`.
+        """Compute what a batch of images is conditioned on; it is bound into `run`.
 
         Args:
             labels: int64 (B,) if the model has classes, else None.
@@ -88,12 +88,12 @@ class CausalModel(ImageDistribution):
         return None
 
     def forward(self, images: Tensor, context: Context | None = None) -> Tensor:
-        """Parameters of every pixel's distribution: uint8 (B, C, H, W) -> (H, W, B, P)."""
+        """Compute the parameters of every pixel: uint8 (B, C, H, W) -> (H, W, B, P)."""
         pixels = self.scale(images).permute(2, 3, 0, 1)  # (H, W, B, C)
         return self.compose(pixels, Whole(context))
 
     def scale(self, symbols: Tensor) -> Tensor:
-        """Levels -> [-1, 1], in the dtype of the weights (section 5.2: scaled and centred)."""
+        """Scale levels to [-1, 1] in the dtype of the weights (section 5.2: scaled, centred)."""
         dtype = next(self.parameters()).dtype
         return symbols.to(dtype) * (2 / (self.levels - 1)) - 1
 

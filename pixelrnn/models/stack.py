@@ -26,7 +26,7 @@ from pixelrnn.models.fields import arguments_from_fields
 
 @arguments_from_fields
 class StackModel(CausalModel):
-    """Stem, blocks, skips, head. A subclass writes `block` and adds fields of its own.
+    """A network of stem, blocks, skips and head. A subclass writes `block` and adds fields.
 
     Args:
         image_shape: (C, H, W).
@@ -69,12 +69,12 @@ class StackModel(CausalModel):
         self.head = Head(stream, width, self.parameters_per_pixel, groups)
 
     def first_layer(self, colors: int, features: int) -> Stem:
-        """The layer under mask A."""
+        """Make the layer under mask A."""
         return Stem(colors, features, self.first_kernel_size, self.color_groups)
 
     @abstractmethod
     def block(self) -> Block:
-        """A new block from 2h to 2h features."""
+        """Make a block from 2h to 2h features."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """See `CausalModel.compose`."""
@@ -102,4 +102,4 @@ class LSTMStack(StackModel, LSTMSettings):
 
     @abstractmethod
     def lstm(self, settings: LSTMSettings) -> nn.Module:
-        """A new recurrent layer from 2h to h features."""
+        """Make a recurrent layer from 2h to h features."""

@@ -37,7 +37,7 @@ class Product(ABC):
 
     @abstractmethod
     def add(self, out: Tensor, start: Tensor | None = None) -> Add:
-        """A function of x that writes `start + x @ weight` into `out`.
+        """Bind a function of x that writes `start + x @ weight` into `out`.
 
         Args:
             out: (B, O).
@@ -46,7 +46,7 @@ class Product(ABC):
 
     @abstractmethod
     def add_window(self, out: Tensor, window: Tensor) -> Call:
-        """A function that writes `out + window @ weight` into `out`.
+        """Bind a function that writes `out + window @ weight` into `out`.
 
         Args:
             out: (B, O).
@@ -55,7 +55,7 @@ class Product(ABC):
 
     @abstractmethod
     def place_and_add(self, out: Tensor, place: Tensor, window: Tensor) -> Add:
-        """A function of x that copies x to `place`, then writes `out + window @ weight` into `out`.
+        """Bind a function of x: x is copied to `place`, then `out + window @ weight` goes to `out`.
 
         Args:
             out: (B, O).
@@ -65,7 +65,7 @@ class Product(ABC):
 
 
 def product(weight: Tensor) -> Product:
-    """The fastest there is for this weight: on a CPU in float32 our own, elsewhere torch's."""
+    """Prepare the fastest for a weight: on a CPU in float32 our own, elsewhere torch's."""
     served = weight.device.type == "cpu" and weight.dtype == torch.float32
     ours = served and compiler.available(SOURCE, "products of few rows are torch's, twice as slow")
     return NativeProduct(weight) if ours else PlainProduct(weight)
@@ -105,7 +105,7 @@ class PlainProduct(Product):
 
 
 class _Job(ctypes.Structure):
-    """struct Job of few_rows.cpp."""
+    """The struct Job of few_rows.cpp."""
 
     _fields_ = (
         ("weight", ctypes.c_void_p),
@@ -120,7 +120,7 @@ class _Job(ctypes.Structure):
 
 
 class _Place(ctypes.Structure):
-    """struct Place of few_rows.cpp."""
+    """The struct Place of few_rows.cpp."""
 
     _fields_ = (
         ("to", ctypes.c_void_p),
@@ -208,13 +208,13 @@ class NativeProduct(Product):
 
 
 def _keeping(function: Bound, *owners: object) -> Bound:
-    """The function, which from now on keeps alive what it knows by address only."""
+    """Return the function, which now keeps alive what it knows by address only."""
     function.kept = owners  # type: ignore[attr-defined]
     return function
 
 
 def _checked_copy(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A copy of x whose features are contiguous; the wrong shape or dtype is refused."""
+    """Copy x so that its features are contiguous; refuse a wrong shape or dtype."""
     if x.shape != shape or x.dtype != torch.float32:
         raise ValueError(f"expected float32 {shape}, got {x.dtype} {tuple(x.shape)}")
     return x.clone(memory_format=torch.contiguous_format)

@@ -30,7 +30,7 @@ class State:
     """Named tensors, each with the batch as its first axis; a subclass is a dataclass of them."""
 
     def repeat(self, n: int) -> Self:
-        """A state of its own memory for a batch n times as large: each image n times in a row."""
+        """Copy into memory for a batch n times as large: each image n times, side by side."""
         tensors = (getattr(self, field.name) for field in dataclasses.fields(self))
         return type(self)(*(tensor.repeat_interleave(n, dim=0).clone() for tensor in tensors))
 
@@ -47,11 +47,11 @@ class Memory(ABC):
         """Cut the state into views and bind the prepared calls to them."""
 
     def copy(self) -> Self:
-        """The same memory once more; both then go on independently. Weights are shared."""
+        """Make a copy; both then go on independently. Weights are shared."""
         return self.repeat(1)
 
     def repeat(self, n: int) -> Self:
-        """Memory of a batch n times as large: each image n times in a row. Weights are shared."""
+        """Make a copy for a batch n times as large: each image n times, side by side."""
         twin = copy.copy(self)
         for name, part in vars(self).items():
             if isinstance(part, State | Memory):
@@ -76,7 +76,7 @@ class Step(Memory):
 
     @abstractmethod
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at one pixel.
+        """Compute the features of one colour group at one pixel.
 
         Args:
             x: (B, in of the group).
@@ -101,7 +101,7 @@ class InputStep(Step):
 
 
 def group_order(features: int, color_groups: int, parts: int) -> Tensor:
-    """Order that gathers a colour's features of all parts: int64, (parts * features,).
+    """Return the order that gathers a colour's features of all parts: int64, (parts * features,).
 
     An LSTM's gates are split gate first, colour second; its steps want colour first.
     """
@@ -109,18 +109,18 @@ def group_order(features: int, color_groups: int, parts: int) -> Tensor:
 
 
 def group_columns(features: int, color_groups: int, parts: int) -> list[slice]:
-    """Where each colour lies in `group_order`."""
+    """Return where each colour lies in `group_order`."""
     slices = masks.group_slices(features, color_groups)
     return [slice(group.start * parts, group.stop * parts) for group in slices]
 
 
 def views(row: Tensor, width: int, groups: list[slice]) -> list[list[Tensor]]:
-    """The view of every pixel and colour group of a row: (B, W, F) -> [column][group] (B, F_k)."""
+    """Cut a row (B, W, F) into views (B, F_k) of every [column][group]."""
     return [[row[:, column, group] for group in groups] for column in range(width)]
 
 
 def windows(lines: Tensor, taps: int) -> Tensor:
-    """What a convolution along rows multiplies its weight (R * K * F, out) with.
+    """Gather what a convolution along rows multiplies its weight (R * K * F, out) with.
 
     Args:
         lines: (B, R, W + K - 1, F), padded.
@@ -136,7 +136,7 @@ def windows(lines: Tensor, taps: int) -> Tensor:
 def cell_steps(
     gates: list[list[Tensor]], cells: list[list[Tensor]], hiddens: list[list[Tensor]]
 ) -> list[list[Advance]]:
-    """Equation 3 at every [column][group] of a row.
+    """Bind equation 3 at every [column][group] of a row.
 
     Args:
         gates: at [column][group], (B, 4 F_k); overwritten.

@@ -142,7 +142,7 @@ class RightScan(Memory):
         ]
 
     def scan(self, row: Tensor) -> Tensor:
-        """Inputs of a row (B, W, in) -> its states (B, W, F), valid until the next row."""
+        """Scan a row: inputs (B, W, in) -> states (B, W, F), valid until the next row."""
         above = self.state.hidden[:, :-1]
         self.set_inputs(row.flatten(0, 1))
         self.add_above(above.flatten(0, 1))

@@ -80,7 +80,7 @@ class MaskedConvStep(Step):
         self.bind()
 
     def _spans(self, mask_type: masks.MaskType, in_features: int) -> list[slice]:
-        """For each colour group, what comes with it of a pixel's window (K * in,) in its own row.
+        """Return, for each colour group, what comes with it of a pixel's window (K * in,).
 
         With the first group comes all to the left of the pixel, too.
         """
@@ -117,7 +117,7 @@ class MaskedConvStep(Step):
     def bind_product(
         self, product: Product, out: Tensor, place: Tensor, window: Tensor
     ) -> Callable[..., None]:
-        """The work of one substep: x goes to its place, then the window is multiplied."""
+        """Bind the work of a substep: x goes to its place, then the window is multiplied."""
         return product.place_and_add(out, place, window)
 
     def begin_row(self, row: int) -> None:
@@ -140,7 +140,7 @@ class InputConvStep(MaskedConvStep, InputStep):
     def bind_product(
         self, product: Product, out: Tensor, place: Tensor, window: Tensor
     ) -> Callable[..., None]:
-        """The work of one substep: the window is multiplied, as `see` has filled it."""
+        """Bind the work of a substep: the window is multiplied, as `see` has filled it."""
         return product.add_window(out, window)
 
     def see(self, x: Tensor, column: int, group: int) -> None:
@@ -154,5 +154,5 @@ class InputConvStep(MaskedConvStep, InputStep):
 
 
 def step_of(conv: "MaskedConv2d", batch: int, width: int) -> MaskedConvStep:
-    """The step for the layer's mask."""
+    """Make the step for the mask of a layer."""
     return (InputConvStep if conv.mask_type == "A" else MaskedConvStep)(conv, batch, width)

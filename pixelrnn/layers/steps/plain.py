@@ -53,7 +53,7 @@ class PlainConv:
         self.x.set((self.row, column), self.groups_in[group], x)
 
     def outputs(self, column: int, group: int) -> Tensor:
-        """(B, out of the group), part by part."""
+        """Sum over the taps: (B, out of the group), part by part."""
         _, _, rows, taps = self.weight.shape
         y = self.bias
         for up in range(rows):
@@ -63,7 +63,7 @@ class PlainConv:
         return y[:, self.group_of == group]
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at a pixel of this row: (B, out of the group)."""
+        """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         self.see(x, column, group)
         return self.outputs(column, group)
 
@@ -72,7 +72,7 @@ class PlainInputConv(PlainConv):
     """The same under mask A: `see` has told it all that the mask shows."""
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at a pixel of this row: (B, out of the group)."""
+        """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         return self.outputs(column, group)
 
 
@@ -85,7 +85,7 @@ class PlainRowEnd(PlainInputConv):
         self.row_end, self.last = stem.row_end, width - 1
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at a pixel of this row: (B, out of the group)."""
+        """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         seen = self.row_end(self.x[self.row - 1, self.last])
         return self.outputs(column, group) + seen[:, self.group_of == group]
 
@@ -108,7 +108,7 @@ class PlainRowLSTM:
         self.gates.begin_row(row)
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at a pixel of this row: (B, out of the group)."""
+        """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         row, taps = self.gates.row, len(self.kernel)
         mine = self.gates.group_of == group
         gates = self.gates(x, column, group)
@@ -139,7 +139,7 @@ class PlainDiagonalBiLSTM:
         self.groups = masks.group_slices(features, conv.color_groups)
 
     def begin_row(self, row: int) -> None:
-        """The direction from the right, over the complete row above."""
+        """Run the direction from the right over the complete row above."""
         above, right = self.kernels[1]
         for column in reversed(range(self.width if row else 0)):
             gates = self.bias + self.gates.x[row - 1, column] @ self.weight.t()
@@ -151,7 +151,7 @@ class PlainDiagonalBiLSTM:
         self.gates.begin_row(row)
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
-        """Features of one colour group at a pixel of this row: (B, out of the group)."""
+        """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         row, features = self.gates.row, self.groups[group]
         above, left = self.kernels[0][..., self.gates.group_of == group]
         gates = self.gates(x, column, group)

@@ -54,7 +54,7 @@ class PointwiseStep(Step):
         ]
 
     def begin_row(self, row: int) -> None:
-        """Nothing is seen of other pixels."""
+        """Do nothing: other pixels are not seen."""
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """See `Step.__call__`."""
