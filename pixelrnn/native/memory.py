@@ -1,4 +1,4 @@
-"""How the process gets memory: large maps again and again, of the same few sizes."""
+"""How the process gets memory where large tensors of the same few sizes come again and again."""
 
 import ctypes
 import sys
@@ -10,11 +10,11 @@ def reuse_freed_memory() -> bool:
     """Let the C library keep memory that was freed, for the next training step.
 
     By default glibc asks the kernel for every tensor above 32 MB and gives it back; the kernel then
-    fills each page with zeros again, which cost a fifth of a Diagonal BiLSTM step. Affects the
-    whole process, so only programs that train call it.
+    fills each page with zeros again, which cost a fifth of a Diagonal BiLSTM step. This affects the
+    whole process and cannot be undone (docs/global-state.md).
 
     Returns:
-        False where the C library is another; nothing is changed then.
+        Whether it was done: False where the C library is not glibc, and nothing is changed.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -67,10 +67,10 @@ def test_a_compiler_without_openmp_builds_for_one_thread(compiler_script, caplog
     torch.manual_seed(0)
     weight, x, start = torch.randn(40, 50), torch.randn(5, 40), torch.zeros(5, 50)
     expected, out = torch.empty(2, 5, 50).unbind()
-    few_rows.NativeProduct(weight).onto(expected, start=start)(x)
+    few_rows.NativeProduct(weight).add(expected, start)(x)
     compiler_script(NO_OPENMP)
     caplog.set_level(logging.WARNING)
-    few_rows.NativeProduct(weight).onto(out, start=start)(x)
+    few_rows.NativeProduct(weight).add(out, start)(x)
     assert cell.cell_for("native", "cpu", torch.float32).name == "native"
     assert torch.equal(out, expected)
     (record,) = caplog.records
