@@ -83,16 +83,15 @@ def _of_train(words: list[str], last: str) -> Iterator[str]:
         yield from _runs(last)
         return
     command = command_line.parsed([word for word in words if word not in ("-m", "--multirun")])
-    with compose.initialized(command.words) as loader:
+    plain = [word for word in command.words if "," not in word or "[" in word]
+    with compose.initialized(command.words) as groups:
         if equals:
             before = value.rpartition(",")[0]
             start = f"{key}={before}," if before else f"{key}="
-            yield from (f"{start}{option}" for option in loader.get_group_options(key))
+            yield from (f"{start}{option}" for option in groups.options(key))
             return
-        plain = [word for word in command.words if "," not in word or "[" in word]
         config = compose.job(plain)
-        groups = [str(group) for group in config.hydra.runtime.choices]
-    yield from (f"{group}=" for group in groups)
+    yield from (f"{group}=" for group in config.hydra.runtime.choices)
     yield from _keys(refusals.unresolved(config), last.rpartition(".")[0])
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -20,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pixelrnn.cli import command_line, refusals, threads
+from pixelrnn.cli.groups import Groups
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import hydra_groups
 from pixelrnn.runs import naming
@@ -101,7 +101,7 @@ def register_resolvers() -> None:
 
 
 @contextlib.contextmanager
-def initialized(words: Sequence[str]) -> Iterator[ConfigLoader]:
+def initialized(words: Sequence[str]) -> Iterator[Groups]:
     """Hydra with our groups, for as long as the block lasts; what it did before is restored.
 
     Args:
@@ -113,7 +113,7 @@ def initialized(words: Sequence[str]) -> Iterator[ConfigLoader]:
         GlobalHydra.instance().clear()
         try:
             with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-                yield GlobalHydra.instance().config_loader()
+                yield Groups(GlobalHydra.instance().config_loader(), words)
         finally:
             GlobalHydra.instance().hydra = before
 
@@ -136,8 +136,8 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        with initialized(words) as loader:
-            raise ConfigError(refusals.line(error, words, loader, multirun)) from error
+        with initialized(words) as groups:
+            raise ConfigError(refusals.line(error, words, groups, multirun)) from error
     except AssertionError as error:  # Hydra's, where one choice names another that is null
         if "scale=small" not in words:
             raise

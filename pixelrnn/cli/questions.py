@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,6 +16,7 @@ from pixelrnn.cli import (
     refusals,
     source_text,
 )
+from pixelrnn.cli.groups import Groups
 from pixelrnn.cli.multirun import plans
 from pixelrnn.errors import ConfigError
 
@@ -71,9 +71,9 @@ def answered(command: command_line.Command) -> bool:
 
 def help_text(command: command_line.Command) -> str:
     """Groups with their choices, then one entry for each key, explained by its constructor."""
-    with compose.initialized(command.words) as loader:
+    with compose.initialized(command.words) as groups:
         composed = compose.job(_words_of_one_job(command))
-        groups = _groups(composed, loader)
+        choices = _groups(composed, groups)
     config = refusals.unresolved(composed)
     del config["hydra"], config["paths"]
     own = _described(SETTINGS)
@@ -86,7 +86,7 @@ def help_text(command: command_line.Command) -> str:
         (f"{key}={folder}", plain_arguments.ROOTS[key][2])
         for key, folder in zip(plain_arguments.ROOTS, plain_arguments.roots().values(), strict=True)
     ]
-    sections = [_HEAD, _section("groups", groups), _section("keys", rows)]
+    sections = [_HEAD, _section("groups", choices), _section("keys", rows)]
     for key, node in config.items():
         if isinstance(node, dict):
             found = list(_rows(key, node, {}))
@@ -132,16 +132,16 @@ def _words_of_one_job(command: command_line.Command) -> list[str]:
     return plans.of(command.words, lambda config: None).words
 
 
-def _groups(config: DictConfig, loader: ConfigLoader) -> list[tuple[str, str]]:
+def _groups(config: DictConfig, groups: Groups) -> list[tuple[str, str]]:
     """Group with its present choice; all choices."""
     chosen = config.hydra.runtime.choices
     rows = []
     for group in reversed(list(chosen)):
         if not str(group).startswith("hydra/"):
-            options = loader.get_group_options(str(group))
+            options = groups.options(str(group))
             rows.append((f"{group}={_text(chosen[group])}", " ".join(options)))
     for group in ("hydra/launcher", "hydra/sweeper"):
-        options = loader.get_group_options(group)
+        options = groups.options(group)
         rows.append((f"{group}={_text(chosen[group])}", " ".join(options)))
     return [(name, text) for name, text in rows if text]
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import hydra
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn.cli import source_text
+from pixelrnn.cli.groups import SEARCHPATH, Groups
 from pixelrnn.runs import check
 
 EXTRAS = {
@@ -28,18 +27,18 @@ EXTRAS = {
 """Hydra's plugins -> which of our extras brings them."""
 
 
-def line(error: Exception, words: Sequence[str], loader: ConfigLoader, multirun: bool) -> str:
+def line(error: Exception, words: Sequence[str], groups: Groups, multirun: bool) -> str:
     """One line about all that is wrong; within an initialized Hydra.
 
     Args:
         error: what Hydra raised.
         words: all overrides of the command.
-        loader: of Hydra, for the choices of groups.
+        groups: of Hydra and of the user.
         multirun: whether values may be swept.
     """
-    parser = OverridesParser.create(config_loader=loader)
+    parser = groups.parser()
     wrong: list[str] = []
-    choices: list[str] = []
+    choices = [word for word in words if word.startswith(f"{SEARCHPATH}=")]
     keys: list[Override] = []
     for word in words:
         try:
@@ -52,10 +51,10 @@ def line(error: Exception, words: Sequence[str], loader: ConfigLoader, multirun:
                 f"{word}: several values need a multirun: pixelrnn train -m ...; "
                 f"a list is written {override.key_or_group}=[...]"
             )
-        elif override.key_or_group == "hydra.searchpath":
-            choices.append(word)
-        elif loader.get_group_options(override.key_or_group):
-            bad = list(_wrong_choices(override, loader))
+        elif override.key_or_group == SEARCHPATH:
+            continue
+        elif groups.options(override.key_or_group):
+            bad = list(_wrong_choices(override, groups))
             wrong += bad
             if not bad:
                 choices.append(_first(override))
@@ -83,9 +82,9 @@ def unresolved(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
 
 
-def _wrong_choices(override: Override, loader: ConfigLoader) -> Iterator[str]:
+def _wrong_choices(override: Override, groups: Groups) -> Iterator[str]:
     group = override.key_or_group
-    options = loader.get_group_options(group)
+    options = groups.options(group)
     for value in _values(override):
         if value not in (*options, "null"):
             yield wrong_choice(group, value, options)

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from pixelrnn.cli import compose
+from pixelrnn.cli.groups import Groups
 from pixelrnn.errors import ConfigError
 
 _ENDS = 50
@@ -49,18 +48,18 @@ def of(words: Sequence[str], check: Callable[[dict[str, Any]], Any]) -> Plan:
     Raises:
         ConfigError: a job would not compose, or is refused.
     """
-    with compose.initialized(words) as loader, compose.explained(words, multirun=True):
-        overrides = _overrides(words, loader)
+    with compose.initialized(words) as groups, compose.explained(words, multirun=True):
+        overrides = _overrides(words, groups)
         first_words = {key: _first(override) for key, override in overrides.items()}
         first = compose.job(list(first_words.values()))
         _check(first, check)
         for key, override in overrides.items():
-            group = bool(loader.get_group_options(override.key_or_group))
+            group = bool(groups.options(override.key_or_group))
             for word in _others(override):
                 if group:
                     config = compose.job(list((first_words | {key: word}).values()))
                 else:
-                    config = _changed(first, word, loader)
+                    config = _changed(first, word, groups)
                 _check(config, check, word)
     sweeps = {k: override for k, override in overrides.items() if override.is_sweep_override()}
     count = 1
@@ -71,9 +70,9 @@ def of(words: Sequence[str], check: Callable[[dict[str, Any]], Any]) -> Plan:
     return Plan(list(first_words.values()), first, swept, fixed, count)
 
 
-def _overrides(words: Sequence[str], loader: ConfigLoader) -> dict[str, Override]:
+def _overrides(words: Sequence[str], groups: Groups) -> dict[str, Override]:
     """Key -> override; those of the sweeper's configuration first, as Hydra has it."""
-    parser = OverridesParser.create(config_loader=loader)
+    parser = groups.parser()
     typed = parser.parse_overrides(list(words))
     plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
     params = compose.job(plain).hydra.sweeper.get("params") or {}
@@ -91,9 +90,9 @@ def _check(config: DictConfig, check: Callable[[dict[str, Any]], Any], word: str
         raise ConfigError(f"{word}: {error}") from error
 
 
-def _changed(first: DictConfig, word: str, loader: ConfigLoader) -> DictConfig:
+def _changed(first: DictConfig, word: str, groups: Groups) -> DictConfig:
     """The first job's configuration with another value of a key."""
-    override = OverridesParser.create(config_loader=loader).parse_override(word)
+    override = groups.parser().parse_override(word)
     config = copy.deepcopy(first)
     OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
     return config
