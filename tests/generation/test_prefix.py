@@ -6,6 +6,7 @@ import torch
 from pixelrnn.generation.raster import Walk
 from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.steps.base import Memory, State
+from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from tests.helpers import CATALOGUE, name_of, random_images
 
 SHAPE, LEVELS, COPIES = (3, 4, 5), 8, 3
@@ -60,6 +61,16 @@ def test_walked_once_and_continued_many_times(case, prefix):
     alone = Walk(model, 2)
     alone.advance(given(images), prefix)
     assert torch.equal(walk.advance(Draw(generators(2))), alone.advance(Draw(generators(2))))
+
+
+def test_a_copy_that_still_writes_to_its_origin_is_found(monkeypatch):
+    """Planted fault: calls stay bound to the memory of the walk that was repeated."""
+    model = CATALOGUE[0](SHAPE, LEVELS, dtype=torch.float32)
+    walk = Walk(model, 2)
+    walk.advance(Draw(generators(2)), 8)
+    expected = walk.repeat(1).advance(Draw(generators(2)))
+    monkeypatch.setattr(MaskedConvStep, "bind", lambda step: None)
+    assert not torch.equal(walk.repeat(1).advance(Draw(generators(2))), expected)
 
 
 def test_a_copy_and_its_origin_do_not_touch_each_other():

@@ -122,6 +122,14 @@ def test_conditionals_of_the_walk_with_a_context(conditioned):
     assert torch.allclose(chosen_levels, conditioned.log_prob(images, labels))
 
 
+def test_a_map_of_the_wrong_row_is_found(conditioned, monkeypatch):
+    """Planted fault: each row gets the map of the row below it."""
+    honest, context = ConditionedStep.begin_row, conditioned.context(torch.tensor([2, 0]))
+    expected = reference.generate(conditioned, 2, draw(), context=context)
+    monkeypatch.setattr(ConditionedStep, "begin_row", lambda step, row: honest(step, (row + 1) % 3))
+    assert not torch.equal(raster.generate(conditioned, 2, draw(), context=context), expected)
+
+
 def test_labels_go_with_their_images(conditioned):
     model, labels = conditioned.float(), torch.tensor([2, 0, 1, 2, 1])
     together = model.sample(5, labels, for_images(0, 5))
