@@ -33,6 +33,7 @@ WITHOUT_EFFECT = (
     "data.root",
     "data.in_memory",
     "data.on_device",
+    "callbacks.checkpoints",
     "callbacks.samples",
     "callbacks.progress",
     "callbacks.summary",
