@@ -76,6 +76,7 @@ def test_outside_of_training_it_leaves_at_once_and_goes_on(capfd, monkeypatch, m
     assert_same("whole", "run")
 
 
+@pytest.mark.slow
 def test_two_processes_interrupted_one_after_the_other(capfd):
     """By SIGINT, then SIGTERM, sent from outside at moments that nobody chose."""
     command = [*TINY, "trainer.max_epochs=25", "callbacks.early_stopping=null"]
