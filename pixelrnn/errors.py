@@ -25,6 +25,10 @@ class TrainingError(PixelRNNError):
     """Training cannot go on: the loss or the weights are not finite."""
 
 
+class KernelError(PixelRNNError, ValueError):
+    """A kernel was asked for that there is not, or that cannot take the input."""
+
+
 class CompilerError(PixelRNNError):
     """A compiled kernel was asked for and cannot be built here."""
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator
 from torch import Tensor
 
+from pixelrnn.errors import KernelError
 from pixelrnn.ops.conv_lstm import autograd, cuda_graph, native_loops, reference
 from pixelrnn.ops.conv_lstm.interfaces import Compile
 
@@ -48,7 +49,7 @@ class Kernel:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", present_name(self.name))
         if self.name not in get_args(Name):
-            raise ValueError(f"kernel {self.name!r}: choose {', '.join(get_args(Name))}")
+            raise KernelError(f"kernel.name={self.name}: choose {', '.join(get_args(Name))}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Rung:
     def refusal(self, gates: Tensor, frozen: Tensor | None, compile: Compile) -> str | None:
         """Return why it cannot take this input on this device, or None if it can."""
         if self.device not in (None, gates.device.type):
-            return f"for {self.device} only, not {gates.device.type}"
+            return f"it runs on {self.device} only, not on {gates.device.type}"
         return self.objection(gates, frozen, compile)
 
 
@@ -123,7 +124,8 @@ def conv_lstm(
         Hidden states, (D, T, L, B, F).
 
     Raises:
-        ValueError: Shapes do not fit, or there is no such rung, or it cannot take the input.
+        ValueError: Shapes do not fit.
+        KernelError: There is no such rung, or it cannot take the input; also a `ValueError`.
     """
     _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, frozen)
     chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
@@ -136,12 +138,12 @@ def select_rung(kernel: Kernel, gates: Tensor, frozen: Tensor | None) -> Rung:
     """Return the rung that is asked for, or for `auto` the fastest that takes the input.
 
     Raises:
-        ValueError: The rung that is asked for cannot take the input.
+        KernelError: The rung that is asked for cannot take the input.
     """
     if kernel.name != "auto":
         refusal = RUNGS[kernel.name].refusal(gates, frozen, kernel.compile)
         if refusal:
-            raise ValueError(f"kernel {kernel.name!r}: {refusal}")
+            raise KernelError(f"kernel.name={kernel.name}: {refusal}; auto takes what can")
         return RUNGS[kernel.name]
     refusals: dict[str, str] = {}
     for name, rung in reversed(RUNGS.items()):
@@ -152,7 +154,7 @@ def select_rung(kernel: Kernel, gates: Tensor, frozen: Tensor | None) -> Rung:
             _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
             return rung
         refusals[name] = refusal
-    raise ValueError(f"no kernel takes this input: {refusals}")
+    raise KernelError(f"no kernel takes this input: {refusals}")
 
 
 @lru_cache

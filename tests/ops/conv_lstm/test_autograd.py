@@ -1,4 +1,5 @@
 import itertools
+import re
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -6,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pixelrnn.errors import CompilerError, ConfigError
+from pixelrnn.errors import CompilerError, ConfigError, KernelError, PixelRNNError
 from pixelrnn.native import compiler
 from pixelrnn.ops import skew
 from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loops, native_loops, reference
@@ -297,10 +298,23 @@ def test_native_loops_give_the_same_bits_on_any_number_of_threads(threads):
     assert all(map(torch.equal, *results))
 
 
-def test_a_named_rung_refuses_what_it_cannot_do():
-    inputs, _ = draw(1, 2, 2, 1, 2, 1, torch.float16)
-    with pytest.raises(ValueError, match="float16"):
-        conv_lstm(*inputs, pad_before=0, kernel=Kernel("autograd"))
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "says"),
+    [
+        (Kernel("autograd"), torch.float16, "kernel.name=autograd: no version for torch.float16"),
+        (Kernel("cuda_graph"), torch.float32, "kernel.name=cuda_graph: it runs on cuda only"),
+        (Kernel("native_loops", "none"), torch.float32, "kernel.compile=none"),
+        ("fastest", torch.float32, "kernel.name=fastest: choose auto, reference"),
+    ],
+    ids=str,
+)
+def test_a_named_rung_refuses_what_it_cannot_do(kernel, dtype, says):
+    """In one line that the command line shows as it is."""
+    inputs, _ = draw(1, 2, 2, 1, 2, 1, dtype)
+    with pytest.raises(KernelError, match=re.escape(says)) as caught:
+        conv_lstm(*inputs, pad_before=0, kernel=kernel)
+    assert isinstance(caught.value, PixelRNNError)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_pad_and_tap():

@@ -113,5 +113,5 @@ def test_a_recording_that_fails_or_is_wrong_is_not_used(record, caplog):
 
 def test_it_is_for_cuda():
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
-    with pytest.raises(ValueError, match="for cuda only"):
+    with pytest.raises(ValueError, match="on cuda only"):
         conv_lstm(*inputs, pad_before=0, kernel=Kernel("cuda_graph"))
