@@ -2,6 +2,9 @@
 
 from typing import Any
 
+_RENAMED = {
+    "pixelrnn.training.callbacks.TrainingProgress": "pixelrnn.training.progress.TrainingProgress",
+}
 _SPLITS = ["train", "val", "test"]
 
 
@@ -14,7 +17,7 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: content of config.yaml; it stays as it is.
     """
-    config = dict(config)
+    config = _renamed(config)
     if "scale" in config:
         config["scale_name"] = config.pop("scale")
         config.setdefault("evaluate", _SPLITS)
@@ -39,3 +42,15 @@ def _upgraded_logger(node: dict[str, Any], signature: str | None) -> dict[str, A
     if "id" in node and node["id"] == signature:
         node |= {"id": None, "name": None}
     return node
+
+
+def _renamed(value: Any) -> Any:
+    """A copy in which each `_target_` has its name of today."""
+    if isinstance(value, list):
+        return [_renamed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    copy = {key: _renamed(item) for key, item in value.items()}
+    if "_target_" in copy:
+        copy["_target_"] = _RENAMED.get(copy["_target_"], copy["_target_"])
+    return copy

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import pytorch_lightning as pl
 from pydantic import AfterValidator, Field, ValidationError
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor, ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -120,6 +120,8 @@ def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]
         for name, node in config["callbacks"].items()
         if node
     ]
+    if not loggers:  # Lightning refuses to monitor the learning rate for nobody
+        callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
     fixed = {
         "callbacks": callbacks,
         "logger": loggers,
@@ -180,4 +182,6 @@ def _naming(key: str) -> Iterator[None]:
             raise ConfigError(f"{name}={detail['input']}: {detail['msg']}") from error
         if isinstance(error, ValueError | TypeError | MisconfigurationException):
             raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise ConfigError(f"{key}: does not fit into this machine's memory") from error
         raise

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pixelrnn.arguments import Positive, Seed
 from pixelrnn.data.base import Split
@@ -27,6 +27,8 @@ def _label(text: str) -> str:
 
 
 Label = Annotated[str, AfterValidator(_label)]
+Splits = Annotated[list[Split], BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
+Folder = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ class Settings:
     logger: dict[str, dict[str, Any] | None] | None = None
     seed: Seed = 0
     threads: Positive | None = None
-    evaluate: list[Split] = field(default_factory=lambda: ["val", "test"])
+    evaluate: Splits = field(default_factory=lambda: ["val", "test"])
     sweep_name: str | None = None
     scale_name: Literal["small"] | None = None
-    folder: str | None = None
+    folder: Folder | None = None
     paths: dict[str, str] = field(default_factory=lambda: {"runs": "runs", "data": "data"})
 
 

@@ -134,6 +134,7 @@ REFUSED = [
     ({"trainer__limit_train_batches": 0}, "trainer.limit_train_batches=0: input should be"),
     ({"trainer__overfit_batches": 2}, "trainer.overfit_batches: the data bring a sampler"),
     ({"trainer__accelerator": "gpu"}, "trainer: "),
+    ({"folder": ""}, "folder=: "),
     ({"trainer__logger": True}, "trainer.logger: the run sets it itself; add yours as logger.NAME"),
     ({"model__levels": 2}, "model.levels=2 but the data have 17 levels"),
     ({"model__image_shape": [1, 9, 9]}, "model.image_shape=[1, 9, 9] but the data are [1, 8, 8]"),
@@ -156,12 +157,22 @@ def test_what_cannot_work_is_refused_before_anything_is_written(changes, says):
     assert os.listdir() == []
 
 
+def test_a_model_that_is_too_large_is_one_line(monkeypatch):
+    def large(*_):
+        raise RuntimeError("[enforce fail] can't allocate memory: you tried to allocate 392 GB")
+
+    monkeypatch.setattr(parts.nodes, "build", large)
+    with pytest.raises(ConfigError, match="model: does not fit into this machine's memory"):
+        parts.module(config())
+
+
 def test_missing_groups_are_named_or_empty():
     given = config()
     del given["optimizer"], given["model"]
     with pytest.raises(ConfigError, match=r"model: must be given, as model=\.\.\.; optimizer"):
         run.train(given)
-    run.train(config(logger=None, scheduler=None))
+    monitor = {"_target_": "pytorch_lightning.callbacks.LearningRateMonitor"}
+    run.train(config(logger=None, scheduler=None, evaluate="val", callbacks__rate=monitor))
     assert not list(only_run().glob("metrics.csv"))
 
 
