@@ -6,6 +6,7 @@ that computes, nothing is checked against a constructor, and nothing stays behin
 
 import contextlib
 import copy
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -138,6 +139,16 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         with initialized(words) as groups:
             raise ConfigError(refusals.line(error, words, groups, multirun)) from error
+    except ValueError as error:  # Hydra's, where a word gives null to a group
+        groups_left_out = [word for word in words if re.fullmatch(r"\w+=null", word)]
+        if "Config group override" not in str(error) or not groups_left_out:
+            raise
+        raise ConfigError(
+            "; ".join(
+                f"{word}: to leave a group out, write ~{word.removesuffix('=null')}"
+                for word in groups_left_out
+            )
+        ) from error
     except AssertionError as error:  # Hydra's, where one choice names another that is null
         if "scale=small" not in words:
             raise
