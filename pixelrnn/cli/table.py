@@ -6,7 +6,7 @@ from rich.console import Console
 
 from pixelrnn import atomic
 from pixelrnn.cli import plain_arguments
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.results import collect, grid, rows, tables
 from pixelrnn.results.descriptions import Scale
 from pixelrnn.results.formats.cells import HEADER, cells, left_out
@@ -43,14 +43,21 @@ def table(
 
     Raises:
         ConfigError: there is no such table, or its file is damaged.
+        RunError: the folder cannot be written.
     """
     runs = collect.scan(Path(paths["runs"]))
     filled = [_filled(one, scale, runs, paths) for one in name]
     folder = Path(out) if out else Path(paths["runs"]) / "tables"
     console = Console()
     for one in filled:
-        written = _write(one, folder) + (_draw(one, folder) if plots else [])
         _show(console, one)
+        try:
+            written = _write(one, folder) + (_draw(one, folder) if plots else [])
+        except OSError as error:
+            raise RunError(
+                f"{folder}: cannot be written ({error.strerror or error}); "
+                "give another folder, as out=..."
+            ) from error
         console.print(f"{folder}: {', '.join(written)}", highlight=False, soft_wrap=True)
     return filled
 

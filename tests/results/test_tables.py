@@ -163,6 +163,17 @@ def test_the_verb_writes_all_files(tmp_path, capsys):
     assert names == stems
 
 
+@pytest.mark.parametrize("out", ["a-file", "a-file/below", "/dev/full", "/proc/none"])
+def test_what_cannot_be_written_is_one_line_below_the_table(tmp_path, capsys, out):
+    (tmp_path / "a-file").touch()
+    assert main(["table", "table2", f"out={out}"]) == 2
+    shown = capsys.readouterr()
+    assert "residual, skip" in shown.out
+    (only,) = shown.err.strip().splitlines()
+    assert f"{out}: cannot be written (" in only
+    assert "out=..." in only
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
