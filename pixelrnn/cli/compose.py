@@ -9,7 +9,6 @@ import copy
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -22,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pixelrnn.cli import command_line, refusals, threads
 from pixelrnn.cli.groups import Groups
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import hydra_groups
+from pixelrnn.results import hydra_groups, shipped
 from pixelrnn.runs import naming
 
 TRAIN = "train"
@@ -30,15 +29,6 @@ TRAIN = "train"
 
 _ONE_AT_A_TIME = threading.RLock()
 """Hydra keeps its state in the process: threads that compose take turns."""
-
-
-def conf_dir() -> Path:
-    """The configuration folder: in the installed package, or in the checkout beside it."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if folder.is_dir():
-            return folder
-    raise ConfigError(f"no conf folder in {package} or {package.parent}: reinstall pixelrnn")
 
 
 def composed(argv: Sequence[str]) -> dict[str, Any]:
@@ -113,7 +103,7 @@ def initialized(words: Sequence[str]) -> Iterator[Groups]:
         before = GlobalHydra.instance().hydra
         GlobalHydra.instance().clear()
         try:
-            with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            with hydra.initialize_config_dir(version_base="1.3", config_dir=str(shipped.conf())):
                 yield Groups(GlobalHydra.instance().config_loader(), words)
         finally:
             GlobalHydra.instance().hydra = before

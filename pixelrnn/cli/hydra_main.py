@@ -14,6 +14,7 @@ from typing import Any
 import hydra
 
 from pixelrnn.cli import compose
+from pixelrnn.results import shipped
 
 
 def run(words: Sequence[str], task: Callable[[Any], Any], multirun: bool) -> None:
@@ -29,7 +30,7 @@ def run(words: Sequence[str], task: Callable[[Any], Any], multirun: bool) -> Non
     """
     flags = ["--multirun"] if multirun else []
     decorated = hydra.main(
-        version_base="1.3", config_path=str(compose.conf_dir()), config_name=compose.TRAIN
+        version_base="1.3", config_path=str(shipped.conf()), config_name=compose.TRAIN
     )(task)
     with _process(["pixelrnn train", *flags, *words]), compose.explained(words, multirun):
         decorated()

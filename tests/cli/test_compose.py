@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from pixelrnn import arguments
 from pixelrnn.cli import compose
 from pixelrnn.cli.main import VERBS, main
-from pixelrnn.results import hydra_groups
+from pixelrnn.results import hydra_groups, shipped
 from pixelrnn.training import run
 from pixelrnn.training.settings import Settings
 
-CONF = compose.conf_dir()
+CONF = shipped.conf()
 FILES = sorted(CONF.rglob("*.yaml"))
 
 

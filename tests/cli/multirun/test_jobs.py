@@ -11,10 +11,10 @@ from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
-from pixelrnn.cli import compose, train
+from pixelrnn.cli import train
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import jobs, plans
-from pixelrnn.results import membership
+from pixelrnn.results import membership, shipped
 from pixelrnn.runs import record
 from tests.cli.commands import TINY, needed, results, spawn
 
@@ -149,7 +149,7 @@ def test_a_missing_extra_is_named(preset, plugin, extra, monkeypatch, capfd):
 
 def test_jobs_work_where_the_command_was_given(tmp_path, monkeypatch):
     """A launcher's workers may start in another folder."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(compose.conf_dir())):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(shipped.conf())):
         words = ["hydra.job.num=0", f"hydra.runtime.cwd={tmp_path}", "label=x"]
         config = hydra.compose("train", words, return_hydra_config=True)
     monkeypatch.setattr(HydraConfig, "get", lambda: config.hydra)
