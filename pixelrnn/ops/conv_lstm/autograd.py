@@ -16,8 +16,9 @@ from pixelrnn.ops.conv_lstm.active_positions import (
     disjoint,
     mask_objection,
 )
+from pixelrnn.ops.conv_lstm.gradients import initial_hidden_gradient, weight_gradient
 from pixelrnn.ops.conv_lstm.interfaces import Compile, Loops, LoopsFor
-from pixelrnn.ops.conv_lstm.loops import initial_hidden_gradient, line_by_line, weight_gradient
+from pixelrnn.ops.conv_lstm.loops import line_by_line
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
