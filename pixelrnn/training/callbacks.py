@@ -1,7 +1,7 @@
 """Lightning callbacks of our own: sample pictures, progress, and the parameters of each part."""
 
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -47,6 +47,44 @@ class SampleGrid(Callback):
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image("samples", [picture], step=trainer.global_step)
+
+
+class SameBatches(Callback):
+    """Shows the batches of the first epoch in all epochs, to see whether they can be learnt."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the sampler the first epoch's order."""
+        assert trainer.train_dataloader is not None
+        trainer.train_dataloader.sampler.set_epoch(0)
+
+
+class MatmulPrecision(Callback):
+    """Sets torch's precision of float32 matrix products while a model is fitted.
+
+    Args:
+        precision: "highest" is float32, "high" TensorFloat-32 and "medium" bfloat16 where the
+            device has them.
+    """
+
+    @checked
+    def __init__(self, precision: Literal["highest", "high", "medium"] = "highest") -> None:
+        self.precision = precision
+        self._before = "highest"
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the precision of this process."""
+        self._before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision(self.precision)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put back what was set before."""
+        torch.set_float32_matmul_precision(self._before)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Put back what was set before."""
+        torch.set_float32_matmul_precision(self._before)
 
 
 class ParameterCount(Callback):

@@ -10,6 +10,7 @@ Nothing is written before all that can be refused was built, and the data are th
 
 import contextlib
 import errno
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
+from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
 from pixelrnn import atomic, pictures, threads
 from pixelrnn.arguments import Split
@@ -268,6 +270,9 @@ def _fit(
     """Returns the seconds of training, those before an interruption included."""
     started = time.monotonic()
     trainer.fit(module, data, ckpt_path=resume_from)
+    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
+    if process.is_writer() and not isinstance(profiler, PassThroughProfiler):
+        print(profiler.summary(), file=sys.stderr)
     return module.seconds_before + time.monotonic() - started
 
 
