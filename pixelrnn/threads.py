@@ -25,10 +25,15 @@ process. Below 90 million the second thread makes it 1.02 to 1.26 times as fast,
 
 def cores() -> int:
     """Cores that this process may use: its affinity, and no more than OMP_NUM_THREADS says."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    affine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return allowed(affine or 1)
+
+
+def allowed(count: int) -> int:
+    """A number of threads, but no more than OMP_NUM_THREADS says, and at least one."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    limit = int(asked) if asked.isdecimal() and int(asked) > 0 else None
-    return max(1, min(allowed or 1, limit or allowed or 1))
+    limit = int(asked) if asked.isdecimal() and int(asked) > 0 else count
+    return max(1, min(count, limit))
 
 
 def for_training(weights: int, images: int, pixels: int) -> int:

@@ -65,12 +65,8 @@ def planned(argv: list[str]) -> "Plan":
 
         return rerun.plan(stored_run[0].removeprefix("run="), argv)
     _check_words(command_line.parsed(argv))
-    return prepare(compose.composed(argv))
-
-
-def prepare(config: dict[str, Any]) -> "Plan":
-    """Check a plain configuration and name its folder; see `training.run.prepare`."""
-    from pixelrnn.training import run
+    config = compose.composed(argv)
+    from pixelrnn.training import run  # takes seconds: a wrong word is refused before
 
     return run.prepare(config)
 
@@ -103,7 +99,9 @@ def job(config: DictConfig) -> float | None:
     Returns:
         val/bits_per_dim, for a sweeper that optimises; None if the job failed or it is not finite.
     """
-    return jobs.recorded(lambda: prepare(compose.plain(config)), show)
+    from pixelrnn.training import run
+
+    return jobs.recorded(lambda: run.prepare(compose.plain(config)), show)
 
 
 def _check_words(command: command_line.Command) -> None:

@@ -71,12 +71,11 @@ def evaluate(
     module = PixelModule(model)
     module.split = split
     images = len(data.images(split))
-    shown = [EvaluationProgress(split, images)] if progress else []
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
         precision="32-true",
-        callbacks=[EntropyGap(data), *shown],
+        callbacks=[EntropyGap(data), *([EvaluationProgress(split, images)] if progress else [])],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

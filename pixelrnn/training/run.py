@@ -8,18 +8,15 @@ on from there.
 Nothing is written before all that can be refused was built, and the data are there.
 """
 
-import contextlib
-import errno
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock, Timeout
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
 from pixelrnn import atomic, pictures, threads
@@ -35,6 +32,7 @@ from pixelrnn.training import (
     load,
     parts,
     process,
+    run_folder,
     settings,
     tracking,
 )
@@ -43,8 +41,6 @@ from pixelrnn.training.module import PixelModule
 
 COMPUTED = ("signature", "data_content")
 """Keys of config.yaml that no one can give: a run computes them."""
-
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ def prepare(config: Mapping[str, Any], stored: Mapping[str, Any] | None = None) 
     filled |= stored or {}
     default = f"{filled['paths']['runs']}/{filled['label']}-{filled['signature']}"
     filled = naming.moved(filled, folder or default)
-    return Plan(filled, data, _stored(filled))
+    return Plan(filled, data, run_folder.stored_record(filled))
 
 
 def prepare_again(config: dict[str, Any]) -> Plan:
@@ -152,7 +148,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data))
         data.prepare_data()
         data.setup()
-        with _alone(run), _failure_recorded(run):
+        with run_folder.held(run), run_folder.failure_noted(run):
             if plan.record is None:
                 with tracking.session(config, loggers) as trainer.loggers:
                     results = _fit_and_evaluate(plan, module, trainer)
@@ -170,67 +166,6 @@ def _sensible_threads(model: ImageDistribution, data: PixelDataModule) -> int:
     return threads.for_training(weights, data.batch_size, height * width)
 
 
-def _stored(config: dict[str, Any]) -> dict[str, Any] | None:
-    """Stored record of this very configuration."""
-    run = Path(config["folder"])
-    if (run / "config.yaml").is_file():
-        found = record.config(run)
-        if found.get("signature") != config["signature"]:
-            keys = signature.differences(found, config)
-            named = ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "")
-            raise RunError(
-                f"{run}: holds a run of another configuration (it differs in {named}); "
-                "choose another folder"
-            )
-    return record.results(run)
-
-
-@contextlib.contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    """Make the folder, and hold its lock; only the process that writes does.
-
-    Raises:
-        RunError: another process holds it, or the folder cannot be written.
-    """
-    if not process.is_writer():
-        yield
-        return
-    lock = FileLock(run / ".lock", timeout=0)
-    try:
-        for folder in (run, run / "checkpoints", run / "samples"):
-            folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise RunError(f"{run}: another process is training this run") from error
-    except OSError as error:
-        raise RunError(f"{error.filename or run}: cannot be written ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def _failure_recorded(run: Path) -> Iterator[None]:
-    """Leave failed.json if what is done here raises.
-
-    Raises:
-        RunError: the disc is full, or a file cannot be written. What was saved before is kept.
-    """
-    try:
-        yield
-    except Exception as error:
-        if process.is_writer():
-            with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
-                record.fail(run, error)
-        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-            raise RunError(
-                f"{error.filename or run}: {error.strerror}; the same command goes on from the "
-                "last checkpoint"
-            ) from error
-        raise
-
-
 def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> dict[str, Any]:
     """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
     config, run = plan.config, plan.folder
@@ -239,7 +174,10 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
         process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
         record.start(run, config)
-    seconds = _fit(module, plan.data, trainer, None if resume is None else resume.path)
+    started = time.monotonic()
+    trainer.fit(module, plan.data, ckpt_path=None if resume is None else resume.path)
+    seconds = module.seconds_before + time.monotonic() - started
+    _show_profile(trainer)
     best = load.load_model(run)
     metrics = _evaluated(plan, best)
     if process.is_writer():
@@ -264,16 +202,11 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
     }
 
 
-def _fit(
-    module: PixelModule, data: PixelDataModule, trainer: pl.Trainer, resume_from: Path | None
-) -> float:
-    """Returns the seconds of training, those before an interruption included."""
-    started = time.monotonic()
-    trainer.fit(module, data, ckpt_path=resume_from)
+def _show_profile(trainer: pl.Trainer) -> None:
+    """Print what trainer.profiler measured, if there is one."""
     profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
     if process.is_writer() and not isinstance(profiler, PassThroughProfiler):
         print(profiler.summary(), file=sys.stderr)
-    return module.seconds_before + time.monotonic() - started
 
 
 def _evaluated(plan: Plan, model: ImageDistribution) -> dict[str, float]:

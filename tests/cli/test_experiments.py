@@ -162,6 +162,7 @@ def test_each_job_gets_its_share_of_threads(launcher, package, threads, monkeypa
     if package:
         needed(package)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         words = [f"hydra/launcher={launcher}", "hydra.job.num=0"]
         config = hydra.compose("train", words, return_hydra_config=True)

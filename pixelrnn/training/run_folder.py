@@ -1,0 +1,83 @@
+"""The folder of a run: who may write into it, and what it says about runs before."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pixelrnn.errors import RunError
+from pixelrnn.runs import record, signature
+from pixelrnn.training import process
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of this very configuration, None if its run is not finished.
+
+    Args:
+        config: with `folder` and `signature`.
+
+    Raises:
+        RunError: the folder holds another run, or its record is damaged.
+    """
+    run = Path(config["folder"])
+    if (run / "config.yaml").is_file():
+        found = record.config(run)
+        if found.get("signature") != config["signature"]:
+            keys = signature.differences(found, config)
+            named = ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "")
+            raise RunError(
+                f"{run}: holds a run of another configuration (it differs in {named}); "
+                "choose another folder"
+            )
+    return record.results(run)
+
+
+@contextlib.contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Make the folder, and hold its lock; only the process that writes does.
+
+    Raises:
+        RunError: another process holds it, or the folder cannot be written.
+    """
+    if not process.is_writer():
+        yield
+        return
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        for folder in (run, run / "checkpoints", run / "samples"):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"{run}: another process is training this run") from error
+    except OSError as error:
+        raise RunError(f"{error.filename or run}: cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def failure_noted(run: Path) -> Iterator[None]:
+    """Leave failed.json if what is done here raises.
+
+    Raises:
+        RunError: the disc is full, or a file cannot be written. What was saved before is kept.
+    """
+    try:
+        yield
+    except Exception as error:
+        if process.is_writer():
+            with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
+                record.fail(run, error)
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise RunError(
+                f"{error.filename or run}: {error.strerror}; the same command goes on from the "
+                "last checkpoint"
+            ) from error
+        raise
