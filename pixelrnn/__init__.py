@@ -12,6 +12,8 @@ _LAZY = {
     "bits_per_dim": "pixelrnn.likelihood.units",
     "load_model": "pixelrnn.training.load",
     "train": "pixelrnn.cli.train",
+    "compress": "pixelrnn.compression.codec",
+    "decompress": "pixelrnn.compression.codec",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -29,6 +29,10 @@ class KernelError(PixelRNNError, ValueError):
     """A kernel was asked for that there is not, or that cannot take the input."""
 
 
+class CompressionError(PixelRNNError):
+    """A compressed file is damaged, or cannot be decoded by this model or on this machine."""
+
+
 class CompilerError(PixelRNNError):
     """A compiled kernel was asked for and cannot be built here."""
 

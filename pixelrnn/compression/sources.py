@@ -1,0 +1,74 @@
+"""Sources of a walk (`generation.sources`) that code: one records symbols, one asks a decoder.
+
+Encoder and decoder are the same walk of the same model, so that both compute the same tables.
+"""
+
+import torch
+from torch import Tensor
+
+from pixelrnn.compression import tables
+from pixelrnn.compression.coder import Decoder, Encoder
+from pixelrnn.errors import CompressionError
+from pixelrnn.generation.network import NoStep, OnRow
+from pixelrnn.generation.sources import Position, Source
+from pixelrnn.models.base import ImageDistribution
+
+
+class Encoding:
+    """Takes the symbols of given images, and codes each under the model's table.
+
+    Args:
+        images: uint8 (B, C, H, W).
+        encoder: what codes.
+    """
+
+    def __init__(self, images: Tensor, encoder: Encoder) -> None:
+        self.images = images.cpu()
+        self.encoder = encoder
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """See `generation.sources.Source`."""
+        row, column, color = position
+        symbols = self.images[:, color, row, column]
+        self.encoder.encode(symbols.numpy(), tables.frequencies(log_probs))
+        return symbols.to(log_probs.device)
+
+
+class Decoding:
+    """Asks a decoder for each symbol.
+
+    Args:
+        decoder: what decodes.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """See `generation.sources.Source`."""
+        symbols = self.decoder.decode(tables.frequencies(log_probs))
+        return torch.from_numpy(symbols).to(log_probs.device)
+
+
+def walk(
+    model: ImageDistribution,
+    source: Source,
+    n: int,
+    labels: Tensor | None = None,
+    on_row: OnRow | None = None,
+) -> Tensor:
+    """Walk over one batch of n images step by step: uint8 (n, C, H, W), on the CPU.
+
+    Raises:
+        CompressionError: the model can only be evaluated on whole images.
+    """
+    walked = model.walk(
+        lambda part: source, n, labels, batch_size=n, on_row=on_row, steps_only=True
+    )
+    try:
+        return next(walked).cpu()
+    except NoStep as reason:
+        raise CompressionError(
+            f"{type(model).__name__} cannot be coded: it is evaluated on whole images only, and "
+            f"those numbers differ from one to the next by rounding ({reason})"
+        ) from reason

@@ -1,0 +1,121 @@
+"""Tables are whole numbers of a fixed sum; the library codes with exactly these."""
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn.compression import raw, tables
+from pixelrnn.compression.coder import Decoder, Encoder
+from pixelrnn.errors import CompressionError
+from tests.helpers import random_images
+
+LEVELS = [2, 3, 16, 256]
+
+
+def peaked(n, levels, seed=0):
+    """Log-probabilities from nearly flat to nearly certain: (n, levels)."""
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.logspace(-2, 3, n)[:, None]
+    return (torch.randn(n, levels, generator=generator) * scale).log_softmax(-1)
+
+
+def drawn(table, seed=0):
+    """A symbol of each table, by its frequencies; now and then an unlikely one."""
+    generator = np.random.default_rng(seed)
+    symbols = [generator.choice(len(row), p=row / row.sum()) for row in table]
+    return np.where(np.arange(len(table)) % 7 == 0, table.argmin(1), symbols)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_tables_are_whole_positive_and_of_one_sum(levels):
+    table = tables.frequencies(peaked(300, levels))
+    assert table.dtype == np.int64
+    assert table.min() >= 1
+    assert (table.sum(1) == tables.TOTAL).all()
+    assert np.array_equal(table, tables.frequencies(peaked(300, levels)))
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_a_symbol_costs_what_its_probability_says(levels):
+    log_probs = peaked(300, levels).double()
+    log_probs = log_probs.log_softmax(-1)
+    table = tables.frequencies(log_probs)
+    cost = tables.BITS - np.log2(table)
+    ideal = -log_probs.numpy() / np.log(2)
+    assert (cost - ideal).max() <= -np.log2(1 - levels / tables.TOTAL) + 1e-12
+
+
+def test_certainty_keeps_a_way_for_the_impossible():
+    log_probs = torch.tensor([[0.0, -torch.inf, -torch.inf]])
+    assert tables.frequencies(log_probs).tolist() == [[tables.TOTAL - 2, 1, 1]]
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_what_is_no_distribution_is_refused(wrong):
+    with pytest.raises(CompressionError, match="not finite"):
+        tables.frequencies(torch.tensor([[0.0, wrong]]))
+
+
+@pytest.mark.parametrize("levels", [1, 3, 10, 1000])
+def test_uniform_tables(levels):
+    table = tables.uniform(4, levels)
+    assert table.shape == (4, levels)
+    assert (table.sum(1) == tables.TOTAL).all()
+    assert table.max() - table.min() <= 1
+
+
+def whole_number_decoder(data, table):
+    """A range decoder in Python's whole numbers: 64 bits of state, words of 32 bits."""
+    words = [*map(int, np.frombuffer(data, "<u4")), 0, 0, 0]
+    point, following = (words[0] << 32) | words[1], iter(words[2:])
+    lower, width, symbols = 0, 2**64 - 1, []
+    for row in table.tolist():
+        scale = width >> tables.BITS
+        quantile = ((point - lower) % 2**64) // scale
+        ends = np.cumsum(row)
+        symbols.append(int(np.searchsorted(ends, quantile, side="right")))
+        frequency = row[symbols[-1]]
+        left = int(ends[symbols[-1]]) - frequency
+        lower, width = (lower + scale * left) % 2**64, scale * frequency
+        if width < 2**32:
+            lower, width = (lower << 32) % 2**64, width << 32
+            point = ((point << 32) % 2**64) | next(following)
+    return symbols
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_the_library_codes_with_our_tables_to_the_last_unit(levels):
+    table = tables.frequencies(peaked(1500, levels))
+    symbols = drawn(table)
+    encoder = Encoder()
+    for part in (slice(0, 700), slice(700, 1500)):
+        encoder.encode(symbols[part], table[part])
+    data = encoder.bytes()
+    assert whole_number_decoder(data, table) == symbols.tolist()
+    assert Decoder(data).decode(table).tolist() == symbols.tolist()
+    assert encoder.bits == 8 * len(data)
+    assert tables.bits(table, symbols) <= 8 * len(data) <= tables.bits(table, symbols) + 64
+
+
+def test_symbols_and_tables_are_checked():
+    table = tables.uniform(2, 4)
+    for symbols in ([0, 4], [-1, 0]):
+        with pytest.raises(CompressionError, match="outside of the 4 levels"):
+            Encoder().encode(np.array(symbols), table)
+    for wrong in (table - 1, np.array([[0, tables.TOTAL]])):
+        with pytest.raises(CompressionError, match="a table has"):
+            Encoder().encode(np.zeros(len(wrong), int), wrong)
+        with pytest.raises(CompressionError, match="a table has"):
+            Decoder(b"\0" * 8).decode(wrong)
+    with pytest.raises(CompressionError, match="whole words"):
+        Decoder(b"123")
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_raw_pixels_are_packed_bit_by_bit(levels):
+    images = random_images(3, (3, 5, 3), levels)
+    data = raw.packed(images, levels)
+    assert len(data) == -(-3 * 45 * (levels - 1).bit_length() // 8)
+    assert torch.equal(raw.unpacked(data, 3, (3, 5, 3), levels), images)
+    with pytest.raises(CompressionError, match="wrong length"):
+        raw.unpacked(data[:-1], 3, (3, 5, 3), levels)
