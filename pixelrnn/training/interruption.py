@@ -69,9 +69,10 @@ class Watch:
             signal.signal(number, self._handle)
 
     def give_back(self) -> None:
-        """Install the handlers that were there before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        """Install the handlers that were there before, and those of schedulers that came later."""
+        for number, handler in (self._schedulers | self._before).items():
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, handler)
 
     def leave_if_asked(self) -> None:
         """Leave if a signal waits, now that the state is saved.

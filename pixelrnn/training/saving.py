@@ -73,6 +73,9 @@ class RunCheckpoints(Checkpoint):
     ) -> None:
         """Stop at once if the run was about to, by early stopping; tell the logger of a resume."""
         trainer.should_stop = bool(checkpoint.get("should_stop"))
+        for name, state in checkpoint.get("callbacks", {}).items():
+            if name.startswith("ModelCheckpoint") and state.get("best_model_score") is not None:
+                self.best = float(state["best_model_score"])  # as written by version 0.1.0
         for curves in _curves(trainer):
             curves.resume(checkpoint.get("curve_rows", 0))
 

@@ -57,13 +57,14 @@ def fit(
     workers=0,
     minutes=1e9,
     lr=0.01,
+    patience=2,
     **settings,
 ):
     """Train three epochs of six steps; returns the module."""
     pl.seed_everything(0, verbose=False)
     module = module_class(small(kind), lambda p: torch.optim.AdamW(p, lr=lr), cosine(2))
     saving = RunCheckpoints(folder / "checkpoints", every_minutes=minutes)
-    stopping = EarlyStopping("val/bits_per_dim", patience=2, check_on_train_epoch_end=False)
+    stopping = EarlyStopping("val/bits_per_dim", patience=patience, check_on_train_epoch_end=False)
     averaging = [AveragedWeights(decay)] if decay is not None else []
     trainer = pl.Trainer(
         **{

@@ -82,6 +82,25 @@ def test_a_scheduler_is_called_after_the_save_and_may_let_the_work_go_on():
     assert signal.getsignal(signal.SIGUSR2) is requeue
 
 
+def test_a_handler_that_came_later_is_called_and_kept():
+    """As Lightning does on a SLURM cluster when a fit begins."""
+    calls = []
+
+    def requeue(number, frame):
+        calls.append(number)
+
+    with interruption.watching():
+        watch = interruption.current()
+        signal.signal(signal.SIGUSR1, requeue)
+        watch.take_over()
+        watch.waits = True
+        signal.raise_signal(signal.SIGUSR1)
+        assert calls == []
+        watch.leave_if_asked()
+    assert calls == [signal.SIGUSR1]
+    assert signal.getsignal(signal.SIGUSR1) is requeue
+
+
 def test_a_signal_without_handler_is_left_alone():
     with interruption.watching():
         assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL

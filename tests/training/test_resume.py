@@ -10,6 +10,7 @@ import torch
 from pixelrnn.errors import Interrupted
 from pixelrnn.models import DiagonalBiLSTM, RowLSTM
 from pixelrnn.training import checkpoint, interruption
+from pixelrnn.training.checkpoint import AtomicCheckpointIO
 from tests.training.runs import STEPS_PER_EPOCH, At, fit, resumed, rows, state
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning advises on workers and loggers
@@ -181,10 +182,12 @@ def files(folder):
 
 def test_a_training_that_early_stopping_ended_stays_ended(tmp_path):
     """Killed after the last validation: the resumed run does no further step."""
-    fit(tmp_path / "whole", lr=3.0, max_epochs=9)
+    options = {"lr": 3.0, "max_epochs": 4, "patience": 1}
+    fit(tmp_path / "whole", **options)
+    assert state(tmp_path / "whole")["global_step"] == 2 * STEPS_PER_EPOCH
     with pytest.raises(Killed):
-        fit(tmp_path / "killed", At("on_train_epoch_end", 3, kill), lr=3.0, max_epochs=9)
-    resumed(tmp_path / "killed", lr=3.0, max_epochs=9)
+        fit(tmp_path / "killed", At("on_train_epoch_end", 2, kill), **options)
+    resumed(tmp_path / "killed", **options)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -208,6 +211,20 @@ def test_nothing_in_a_checkpoint_needs_pickle(tmp_path):
     unsafe = torch.serialization.get_unsafe_globals_in_checkpoint
     for name in ("last", "best"):
         assert unsafe(tmp_path / "checkpoints" / f"{name}.ckpt") == []
+
+
+def test_the_best_so_far_of_a_run_of_version_0_1_0_is_kept(tmp_path):
+    """It was in the state of Lightning's ModelCheckpoint."""
+    fit(tmp_path, max_epochs=1)
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    content = checkpoint.read(path)
+    content["callbacks"]["ModelCheckpoint{}"] = {"best_model_score": torch.tensor(0.5)}
+    del content["callbacks"]["RunCheckpoints"], content["should_stop"], content["curve_rows"]
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    before = files(tmp_path)["best.ckpt"]
+    resumed(tmp_path, max_epochs=2)
+    assert files(tmp_path)["best.ckpt"] == before
+    assert state(tmp_path)["callbacks"]["RunCheckpoints"]["best"] == 0.5
 
 
 def test_a_fallen_back_resume_from_best_goes_on(tmp_path):
