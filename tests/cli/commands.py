@@ -1,5 +1,6 @@
 """Commands that train next to nothing, in this process or another."""
 
+import csv
 import json
 import os
 import signal
@@ -70,9 +71,10 @@ def results(root="runs"):
 
 
 def table(root):
-    """The table of `TWELVE`, as printed."""
+    """The table of `TWELVE`: every value of every seed in full precision, but how long it took."""
     process = spawn("table", "table4", "scale=small", "plots=false", f"paths.runs={root}")
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert out.count("± ") >= 4
-    return out.replace(str(root), "")
+    lines = (Path(root) / "tables" / "table4-small.csv").read_text().splitlines()
+    return [row | {"seconds": None} for row in csv.DictReader(lines)]
