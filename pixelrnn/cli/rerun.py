@@ -1,45 +1,54 @@
 """`pixelrnn train run=runs/...`: a run again, from the configuration in its own folder."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from pixelrnn.arguments import Positive
+from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs import naming, record, upgrade
-from pixelrnn.training import run, trust
 
-_MAY_CHANGE = ("folder", "threads")
+if TYPE_CHECKING:
+    from pixelrnn.training.run import Plan
 
 
-def plan(folder: str, argv: list[str]) -> run.Plan:
+def plan(argv: list[str]) -> "Plan":
     """The run that a folder's config.yaml describes.
 
     In its own folder a finished run reports, a half-done one goes on; folder=... trains anew.
 
     Args:
-        folder: run folder.
-        argv: all words of the command; besides `run` only these that cannot change the result.
+        argv: all words of the command: the keys of `words`.
 
     Raises:
         ConfigError: another key was given.
         RunError: no such run, or its configuration names what is not ours to call.
     """
-    changes = _changes(argv)
-    config = record.config(Path(folder))
-    trust.check(config, trust.RUNS, f"{folder}/config.yaml")
-    moved = naming.moved(upgrade.upgraded(config), changes.pop("folder", None) or folder)
-    return run.prepare_again(moved | changes)
+    keys = plain_arguments.keys(words)
+    others = [word.partition("=")[0] for word in argv if word.partition("=")[0] not in keys]
+    if others:
+        raise ConfigError(
+            f"{', '.join(others)}: train run=... takes the run's own configuration; "
+            f"only {' and '.join(keys[1:])} can be given"
+        )
+    given = plain_arguments.parsed(words, argv)
+    stored, folder = given.pop("run"), given.pop("folder", None)
+    from pixelrnn.runs import naming, record, upgrade
+    from pixelrnn.training import run, trust
+
+    config = record.config(Path(stored))
+    trust.check(config, trust.RUNS, f"{stored}/config.yaml")
+    moved = naming.moved(upgrade.upgraded(config), folder or stored)
+    return run.prepare_again(moved | given)
 
 
-def _changes(argv: list[str]) -> dict[str, Any]:
-    words = dict(word.partition("=")[::2] for word in argv)
-    words.pop("run")
-    for name in words:
-        if name not in _MAY_CHANGE:
-            raise ConfigError(
-                f"{name}: train run=... takes the run's own configuration; "
-                f"only {' and '.join(_MAY_CHANGE)} can be given"
-            )
-    read = {"folder": str, "threads": yaml.safe_load}
-    return {name: read[name](value) for name, value in words.items()}
+def words(
+    *, run: str, folder: str | None = None, threads: Positive | None = None
+) -> dict[str, Any]:
+    """What may be said about a stored run: nothing that changes its result.
+
+    Args:
+        run: run folder.
+        folder: where to train it anew; null: in its own folder.
+        threads: CPU threads of this process; null: one for small models, else all cores.
+    """
+    return {"run": run, "folder": folder, "threads": threads}

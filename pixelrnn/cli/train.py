@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from pixelrnn.cli import command_line, compose, questions
+from pixelrnn.cli import command_line, compose, questions, rerun
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.errors import ConfigError
 
@@ -59,11 +59,8 @@ def planned(argv: list[str]) -> "Plan":
         ConfigError: a word is wrong.
         RunError: `run=` names no run, or the folder holds another run.
     """
-    stored_run = [word for word in argv if word.startswith("run=")]
-    if stored_run:
-        from pixelrnn.cli import rerun
-
-        return rerun.plan(stored_run[0].removeprefix("run="), argv)
+    if any(word.startswith("run=") for word in argv):
+        return rerun.plan(argv)
     _check_words(command_line.parsed(argv))
     config = compose.composed(argv)
     from pixelrnn.training import run  # takes seconds: a wrong word is refused before

@@ -1,5 +1,8 @@
 """Multiruns: one failing job stops no other, and the same command does what is left."""
 
+import contextlib
+import os
+import signal
 import types
 from pathlib import Path
 
@@ -69,6 +72,89 @@ def test_a_refused_job_is_named_and_leaves_no_folder(capfd):
     assert "optimizer: Invalid learning rate: -1" in capfd.readouterr().err
     assert [note.state for note in last_notes()] == ["finished", "failed"]
     assert len(list(Path("runs").glob("digits-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("model.layers=1,0,2", "model.layers=0: input should be greater than or equal to 1"),
+        ("seed=0,1 model.hidden=4,8,-1", "model.hidden=-1: input should be greater"),
+        ("model=pixelcnn,row_lstm model.forget_bias=0", "model.forget_bias"),
+        ("label=a,b/c", "label=b/c"),
+        ("data=digits,patches data.size=8", "data.size: no such key"),
+    ],
+)
+def test_what_any_job_would_refuse_is_refused_before_the_first(words, says, capfd):
+    """In one line."""
+    assert main([*TINY, "-m", *words.split()]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert says in line
+    assert not Path("runs").exists()
+
+
+def test_each_value_of_many_keys_is_checked_once():
+    checked = []
+    plan = plans.of(["seed=range(0,400)", "model.layers=1,2,3", "data=digits,mesh"], checked.append)
+    assert plan.count == 400 * 3 * 2
+    assert plan.fixed == []
+    assert len(checked) < 110
+    assert {config["model"]["layers"] for config in checked} == {1, 2, 3}
+    assert {config["seed"] for config in checked} >= {0, 1, 399}
+    assert {config["data"]["_target_"] for config in checked} == {
+        "pixelrnn.data.Digits",
+        "pixelrnn.data.Mesh",
+    }
+
+
+def test_the_end_is_a_table_and_nothing_is_hydras(capfd):
+    assert main([*TINY, "-m", "seed=0,1", "optimizer.lr=0.002,-1"]) == 1
+    out, err = capfd.readouterr()
+    assert "launcher" not in err
+    assert "generator" not in err
+    assert "HYDRA" not in out + err
+    assert "#1 :" not in out
+    for line in (
+        "job 2: optimizer.lr=0.002 seed=1",
+        "job 1 failed: optimizer: Invalid learning rate: -1.0",
+        "  failed  job 1, seed=0 optimizer.lr=-1: optimizer: Invalid learning rate: -1.0",
+    ):
+        assert line in err.splitlines()
+    heading, _, *rows = err[err.index("job  state") :].splitlines()[:6]
+    assert heading.split()[:4] == ["job", "state", "seed", "optimizer.lr"]
+    assert [row.split()[:4] for row in rows] == [
+        ["0", "finished", "0", "0.002"],
+        ["1", "failed", "0", "-1"],
+        ["2", "finished", "1", "0.002"],
+        ["3", "failed", "1", "-1"],
+    ]
+
+
+def test_a_multirun_is_found_by_its_name():
+    assert main([*TINY, "-m", "seed=0", "sweep_name=mine"]) == 0
+    (run,) = Path("runs").glob("digits-*")
+    assert membership.sweeps(Path("runs")) == {run.name: {"mine"}}
+
+
+def test_sigterm_ends_a_multirun_with_its_report(capfd, monkeypatch):
+    def stopped(plan):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # between jobs the handler is ours; in a job it is that of the training
+    monkeypatch.setattr(jobs, "_default_sigterm", contextlib.nullcontext)
+    monkeypatch.setattr(train, "show", stopped)
+    assert main([*TINY, "-m", "seed=0,1,2"]) == 143
+    err = capfd.readouterr().err
+    assert "multirun: 1 jobs: 1 killed, 2 not started" in err
+    assert "interrupted by SIGTERM" in err
+    assert jobs.AGAIN in err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_in_a_job_is_the_trainings(monkeypatch):
+    seen = []
+    monkeypatch.setattr(train, "show", lambda plan: seen.append(signal.getsignal(signal.SIGTERM)))
+    assert main([*TINY, "-m", "seed=0,1"]) == 0
+    assert seen == [signal.SIG_DFL, signal.SIG_DFL]
 
 
 def test_words_that_do_not_compose_are_wrong_input(capfd):
