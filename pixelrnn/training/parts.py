@@ -18,7 +18,7 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import check, nodes
-from pixelrnn.training import checkpoint
+from pixelrnn.training import accelerators, checkpoint
 from pixelrnn.training.module import PixelModule
 from pixelrnn.training.settings import FROM_DATA
 
@@ -150,6 +150,11 @@ def _check_trainer(node: dict[str, Any]) -> None:
             "trainer.overfit_batches: the data bring a sampler of their own; use "
             f"trainer.limit_train_batches={node['overfit_batches']} with more trainer.max_epochs"
         )
+    if node.get("accelerator") in ("gpu", "cuda", "mps"):
+        try:
+            accelerators.device(node["accelerator"])
+        except ConfigError as error:
+            lines.append(f"trainer.{error}")
     if lines:
         raise ConfigError("; ".join(lines))
     given = {name: value for name, value in node.items() if value is not None}

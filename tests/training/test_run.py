@@ -134,7 +134,7 @@ REFUSED = [
     ({"trainer__val_check_interval": 0}, "trainer.val_check_interval=0: input should be"),
     ({"trainer__limit_train_batches": 0}, "trainer.limit_train_batches=0: input should be"),
     ({"trainer__overfit_batches": 2}, "trainer.overfit_batches: the data bring a sampler"),
-    ({"trainer__accelerator": "gpu"}, "trainer: "),
+    ({"trainer__accelerator": "gpu"}, "trainer.accelerator=gpu: this machine has none"),
     ({"folder": ""}, "folder=: "),
     ({"trainer__logger": True}, "trainer.logger: the run sets it itself; add yours as logger.NAME"),
     ({"model__levels": 2}, "model.levels=2 but the data have 17 levels"),
