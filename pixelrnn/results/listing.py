@@ -85,9 +85,7 @@ def by_data_set(runs: Iterable[Run], by: str) -> dict[str, list[Entry]]:
         by: the metric that ranks.
     """
     runs = list(runs)
-    known = {
-        _images(run): str(run.results["dataset_id"]) for run in runs if "dataset_id" in run.results
-    }
+    known = {_images(run): _data_set(run) for run in runs if "dataset_id" in run.results}
     groups: dict[str, list[Entry]] = {}
     for run in runs:
         name = run.label.partition("-")[0] or "unknown"
@@ -136,7 +134,14 @@ def _images(run: Run) -> str:
     if not isinstance(node, dict):
         return run.label.partition("-")[0]
     kept = {key: item for key, item in node.items() if key not in ("batch_size", "seed")}
-    return json.dumps(kept, sort_keys=True)
+    return json.dumps([kept, run.config.get("data_content")], sort_keys=True)
+
+
+def _data_set(run: Run) -> str:
+    """The name of a finished run's data; files whose content may change are told by it."""
+    content = run.config.get("data_content")
+    name = str(run.results["dataset_id"])
+    return f"{name} ({str(content)[:8]})" if content else name
 
 
 def _bare(name: str) -> str:

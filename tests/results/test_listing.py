@@ -77,6 +77,14 @@ def test_different_data_are_never_ranked_together(tmp_path, capsys):
     assert names(listed(capsys, "n=1")) == ["a-2", "d-1"]
 
 
+def test_files_with_another_content_are_other_data(tmp_path, capsys):
+    for number, content in enumerate(("aaaa1111bbbb", "cccc2222dddd")):
+        write(tmp_path / "runs", f"d-{number}", 1.7, seed=number, data_content=content, **DIGITS)
+    out = listed(capsys)
+    assert "best on digits (aaaa1111): runs/d-0" in out
+    assert "best on digits (cccc2222): runs/d-1" in out
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
