@@ -7,6 +7,7 @@ disc is either checkpoint, and passes.
 
 import hashlib
 import io
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -73,7 +74,8 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict):
         raise RunError(f"{path}: not a checkpoint of this project (no state_dict)")
-    for name, weight in (weights | content.get("current_model_state", {})).items():
+    raw = content.get("current_model_state", {})
+    for name, weight in itertools.chain(weights.items(), raw.items()):
         if isinstance(weight, torch.Tensor) and not bool(torch.isfinite(weight).all()):
             raise RunError(f"{path}: {name} holds values that are not finite")
     return content

@@ -47,9 +47,9 @@ class MetricsCSV(CSVLogger):
         return self._writer
 
     def finalize(self, status: str) -> None:
-        """Write what is new, if anything was logged at all."""
+        """Write what is new; look at the earlier rows if nothing was."""
         if self._writer is not None:
-            self.save()
+            self._writer.close()
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Write nothing: the run's config.yaml says it all."""
@@ -109,13 +109,20 @@ class _Writer:
         self.rows += len(self._new)
         self._new = []
 
-    def _continue(self, row: Row) -> None:
-        """Keep the rows of an earlier process that come before this one."""
+    def close(self) -> None:
+        """Write what is new. After a resume that logged nothing, see that all rows are there."""
+        if self._first and self.rows:
+            self._first = False
+            self._continue(None)
+        self.save()
+
+    def _continue(self, row: Row | None) -> None:
+        """Keep the rows of an earlier process that come before this one, or all."""
         expected, self.rows = self.rows, 0
         found: list[Row | None] = []
         if self.path.is_file():
             self._columns, found = _read(self.path)
-            before = found[: _position(found, row)]
+            before = found if row is None else found[: _position(found, row)]
             kept = [old for old in before if old is not None]
             if len(kept) < expected:
                 shutil.copyfile(self.path, f"{self.path}.damaged")
@@ -124,8 +131,8 @@ class _Writer:
         if self.rows < expected:
             copy = f"; the file as it was is {self.path}.damaged" if found else ""
             log.warning(
-                "%s: damaged; %d of the %d rows before step %d are lost, the others are kept%s",
-                self.path, expected - self.rows, expected, row["step"], copy,
+                "%s: damaged; %d of its first %d rows are lost, the others are kept%s",
+                self.path, expected - self.rows, expected, copy,
             )  # fmt: skip
 
     def _replace(self, rows: list[Row]) -> None:

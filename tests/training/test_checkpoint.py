@@ -88,6 +88,7 @@ def run(path):
 
 def nan(content):
     content["state_dict"] = {"w": torch.tensor([1.0, float("nan")])}
+    content["current_model_state"] = {"w": torch.ones(2)}
 
 
 def raw_nan(content):

@@ -74,7 +74,7 @@ def test_damage_is_said_and_what_is_sound_is_kept(tmp_path, caplog, name):
     with caplog.at_level(logging.WARNING):
         log_all(tmp_path, EVENTS[5:], resume=5)
     (line,) = [record.getMessage() for record in caplog.records]
-    assert f"{lost} of the 5 rows before step 3 are lost" in line
+    assert f"{lost} of its first 5 rows are lost" in line
     rows = read(tmp_path)
     assert len(rows) == len(EVENTS) - lost
     assert all(row["step"].isdecimal() for row in rows)
@@ -90,6 +90,23 @@ def test_a_last_row_cut_after_the_checkpoint_is_logged_again_in_silence(tmp_path
     log_all(tmp_path, EVENTS[3:], resume=3)
     assert path.read_bytes() == whole
     assert not caplog.records
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_resume_that_logs_nothing_looks_all_the_same(tmp_path, caplog, name):
+    """As one after the last step, which only evaluates."""
+    log_all(tmp_path, EVENTS[:5])
+    log_all(tmp_path, [], resume=5).finalize("success")
+    assert not caplog.records
+    path = tmp_path / "metrics.csv"
+    change, lost = DAMAGES[name]
+    damaged = change(path.read_bytes()) if change else None
+    path.unlink()
+    if damaged is not None:
+        path.write_bytes(damaged)
+    log_all(tmp_path, [], resume=5).finalize("success")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"{lost} of its first 5 rows are lost" in line
 
 
 def test_a_folder_in_its_place_is_refused(tmp_path):
