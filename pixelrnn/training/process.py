@@ -1,8 +1,9 @@
 """What a training sets for the whole process, and puts back when it ends.
 
 Listed here once: warning filters, the level of Lightning's log, environment variables, the number
-of threads, and the states of the random generators of Python, NumPy and torch. What cannot be put
-back is how the C library keeps freed memory (`native.memory`).
+of threads, the states of the random generators of Python, NumPy and torch, and what Lightning sets
+in torch for trainer.deterministic and trainer.benchmark. What cannot be put back is how the C
+library keeps freed memory (`native.memory`).
 """
 
 import contextlib
@@ -76,6 +77,8 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
     log = logging.getLogger("pytorch_lightning")
     level, count = log.level, torch.get_num_threads()
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
     try:
         with warnings.catch_warnings():
             for name, value in _ENVIRONMENT.items():
@@ -88,6 +91,8 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
         torch.set_num_threads(count)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
         log.setLevel(level)
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]

@@ -301,6 +301,7 @@ def state_of_the_process():
         "torch": torch.get_rng_state().tolist(),
         "grad": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "benchmark": torch.backends.cudnn.benchmark,
         "folder": os.getcwd(),
     }
 
@@ -308,7 +309,7 @@ def state_of_the_process():
 def test_the_process_is_as_before(monkeypatch):
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     before = state_of_the_process()
-    run.train(config(threads=2))
+    run.train(config(threads=2, trainer__deterministic=True, trainer__benchmark=True))
     assert state_of_the_process() == before
     with pytest.raises(ConfigError):
         run.train(config(trainer__accumulate_grad_batches=0))
