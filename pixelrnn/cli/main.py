@@ -19,6 +19,8 @@ VERBS = {
     "sample": "exact samples, picture and array:  pixelrnn sample run=runs/... n=64",
     "data": "list data sets; fetch, verify, convert, describe one:  pixelrnn data mnist",
     "complete": "draw hidden parts of images anew:  pixelrnn complete run=runs/... occlude=bottom",
+    "compress": "images to a file, lossless:       pixelrnn compress run=... in=DIR out=x.prnn",
+    "decompress": "the images of such a file:      pixelrnn decompress run=... in=x.prnn out=DIR",
 }
 
 USAGE = """pixelrnn {version}: autoregressive image models with exact likelihoods

@@ -9,10 +9,12 @@ verb's body: keys are refused, and help is printed, within milliseconds.
 
 Two parameters are special. `paths` is given the roots of runs and data, which the user sets by
 paths.runs=FOLDER and paths.data=FOLDER. `overrides`, where a verb has it, takes all other dotted
-keys, such as data.binarize=dynamic.
+keys, such as data.binarize=dynamic. A key that is a word of Python, such as `in`, is a parameter
+with an underscore behind it.
 """
 
 import inspect
+import keyword
 import os
 import textwrap
 import types
@@ -69,12 +71,12 @@ def parsed(verb: Callable[..., Any], argv: list[str], first: str | None = None) 
     given, paths, overrides, wrong = _read(verb, argv, first)
     values, problems = arguments.converted(verb, given)
     wrong += [
-        _unknown(verb, name) if reason == "unknown" else f"{name}={given[name]}: {reason}"
+        _unknown(verb, name) if reason == "unknown" else f"{_key(name)}={given[name]}: {reason}"
         for name, reason in problems.items()
     ]
     parameters = _parameters(verb)
     wrong += [
-        f"{name}: must be given, as {name}=..."
+        f"{_key(name)}: must be given, as {_key(name)}=..."
         for name, parameter in parameters.items()
         if parameter.default is parameter.empty and name not in given
     ]
@@ -102,7 +104,8 @@ def roots(given: dict[str, str] | None = None) -> dict[str, str]:
 
 def keys(verb: Callable[..., Any]) -> list[str]:
     """All keys that a verb takes, those of `paths` included."""
-    return [*_parameters(verb), *(ROOTS if "paths" in inspect.signature(verb).parameters else ())]
+    own = map(_key, _parameters(verb))
+    return [*own, *(ROOTS if "paths" in inspect.signature(verb).parameters else ())]
 
 
 def choices(annotation: Any) -> str:
@@ -120,7 +123,7 @@ def usage(verb: Callable[..., Any], first: str | None = None) -> str:
     rows = []
     for name, parameter in _parameters(verb).items():
         required = parameter.default is parameter.empty
-        shown = f"{name}=..." if required else f"{name}={_text(parameter.default)}"
+        shown = f"{_key(name)}={'...' if required else _text(parameter.default)}"
         allowed = choices(hints.get(name, Any))
         text = described.get(name, "").rstrip(".")
         rows.append((shown, f"{text}{f' ({allowed})' if allowed else ''}"))
@@ -134,11 +137,11 @@ def usage(verb: Callable[..., Any], first: str | None = None) -> str:
     if "overrides" in inspect.signature(verb).parameters:
         rows.append(("OTHER.KEY=...", described.get("overrides", "").rstrip(".")))
     words = " ".join(
-        f"{name}=..."
+        f"{_key(name)}=..."
         for name, parameter in _parameters(verb).items()
         if parameter.default is parameter.empty and name != first
     )
-    start = f"{first.upper()} " if first else ""
+    start = f"{_key(first).upper()} " if first else ""
     head = f"usage: pixelrnn {verb.__name__} {start}{words}{' ' if words else ''}[key=value ...]"
     return f"{head}\n\n{docstrings.summary(verb.__doc__)}\n\n{table(rows)}"
 
@@ -170,13 +173,14 @@ def _read(
     wrong = []
     for word in argv:
         name, equals, text = word.partition("=")
+        name = f"{name}_" if keyword.iskeyword(name) else name
         if not equals or name.startswith("-"):
             if first is None or word.startswith("-"):
                 wrong.append(f"{word}: expected key=value; keys: {', '.join(keys(verb))}")
             elif several:
                 given.setdefault(first, []).append(word)
             elif first in given:
-                wrong.append(f"{word}: {first} is given already ({given[first]})")
+                wrong.append(f"{word}: {_key(first)} is given already ({given[first]})")
             else:
                 given[first] = word
         elif name in ROOTS and "paths" in parameters:
@@ -239,10 +243,15 @@ def _parameters(verb: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
+def _key(name: str) -> str:
+    """The key of a parameter."""
+    return name.removesuffix("_")
+
+
 def _unknown(verb: Callable[..., Any], name: str) -> str:
     if name.startswith("paths."):
         return f"{name}: no such key; choose from {', '.join(ROOTS)}"
-    return check.unknown_key(name, keys(verb))
+    return check.unknown_key(_key(name), keys(verb))
 
 
 def _choices(schema: dict[str, Any]) -> str:

@@ -52,6 +52,10 @@ class Progress:
         """Note that a stream of this many bits is finished."""
         self._bits += bits
 
+    def note(self, text: str) -> None:
+        """Show what is done now."""
+        self._bar.set_postfix_str(text)
+
     def images(self, n: int) -> None:
         """Note that n images are finished without a walk."""
         self._bar.update(n)

@@ -9,7 +9,7 @@ from tests.models.test_seams import CLASSES, Conditioned
 from torch import nn
 
 import pixelrnn
-from pixelrnn.compression import canary, codec, container, identity, sources
+from pixelrnn.compression import canary, codec, container, identity, sources, streams
 from pixelrnn.errors import CompressionError
 from pixelrnn.models import PixelCNN
 from tests.helpers import CATALOGUE, name_of, random_images, randomise
@@ -99,7 +99,7 @@ def test_what_does_not_decode_is_stored_raw(monkeypatch, caplog):
         raise CompressionError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(codec, "_walked", damaged)
+        patch.setattr(streams, "_walked", damaged)
         data = pixelrnn.compress(model, images)
     assert "stored raw" in caplog.text
     assert torch.equal(pixelrnn.decompress(model, data), images)

@@ -1,0 +1,67 @@
+"""`pixelrnn decompress run=runs/... in=photos.prnn out=photos`: the images of a file."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pixelrnn.arguments import Accelerator
+from pixelrnn.cli import plain_arguments
+
+
+def main(argv: list[str]) -> None:
+    """Entry of the verb."""
+    plain_arguments.call(decompress, argv, first="in_")
+
+
+def decompress(
+    *,
+    run: str,
+    in_: str,
+    out: str,
+    machine: Literal["same", "any"] = "same",
+    accelerator: Accelerator = "cpu",
+) -> Path:
+    """Write the images of a file of `pixelrnn compress`, every pixel as it was.
+
+    Args:
+        run: run folder, or a checkpoint file: the one that coded them.
+        in_: the file.
+        out: a new folder of PNG pictures, or an array .npy of uint8 (N, C, H, W).
+        machine: any tries on a machine that may round otherwise than the one that coded; a wrong
+            pixel is still refused.
+        accelerator: where to compute.
+
+    Returns:
+        Path of what was written.
+
+    Raises:
+        RunError: there is no such run, it is damaged, or `out` cannot be written.
+        CompressionError: the file is damaged, or of another model or machine.
+        ConfigError: this machine has no such accelerator.
+    """
+    from pixelrnn.cli import outputs
+    from pixelrnn.compression import codec, container, image_files
+    from pixelrnn.errors import CompressionError
+    from pixelrnn.training import accelerators, load, process
+
+    device = accelerators.device(accelerator)
+    process.set_up(None)
+    path = Path(out)
+    try:
+        with open(in_, "rb") as file:
+            header = container.Reader(file).header
+            file.seek(0)
+            model = load.load_model(run).to(device)
+            chunks = codec.read(model, file, machine=machine, progress=sys.stderr.isatty())
+            with outputs.explained(path):
+                if path.suffix == ".npy":
+                    shape = (header.count, *header.image_shape)
+                    image_files.write_array(path, chunks, shape)
+                else:
+                    image_files.write_pictures(path, chunks, header.levels)
+    except CompressionError as error:
+        raise CompressionError(f"{in_}: {error}") from error
+    except OSError as error:
+        raise CompressionError(f"{in_}: cannot be read ({error.strerror})") from error
+    print(f"{header.count} images: {path}")
+    return path

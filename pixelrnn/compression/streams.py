@@ -1,0 +1,91 @@
+"""One stream of images: batches that are walked one after the other by one coder."""
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pixelrnn.compression import container, raw, sources, tables
+from pixelrnn.compression.coder import Decoder, Encoder
+from pixelrnn.compression.container import Header, Stream
+from pixelrnn.compression.progress import Progress
+from pixelrnn.errors import CompressionError
+from pixelrnn.models.base import ImageDistribution
+
+log = logging.getLogger(__name__)
+
+
+def encoded(
+    model: ImageDistribution,
+    header: Header,
+    images: Tensor,
+    labels: Tensor | None,
+    bar: Progress,
+) -> Stream:
+    """Code one stream; raw, if that is not longer."""
+    encoder = Encoder()
+    for part in parts(len(images), header.batch_size):
+        batch, given = images[part], None
+        if labels is not None and model.classes is not None:
+            given = labels[part]
+            table = tables.uniform(len(batch), model.classes)
+            encoder.encode(given.cpu().numpy(), table)
+        source = sources.Encoding(batch, encoder)
+        sources.walk(model, source, len(batch), given, bar.on_row(lambda: encoder.bits))
+    payload = encoder.bytes()
+    bar.stream(8 * len(payload))
+    pixels = container.pixels_hash(images.contiguous().numpy().tobytes())
+    if len(payload) >= header.raw_bytes(len(images)):
+        return Stream(len(images), True, raw.packed(images, header.levels), pixels)
+    return Stream(len(images), False, payload, pixels)
+
+
+def decoded(model: ImageDistribution, header: Header, stream: Stream, bar: Progress) -> Tensor:
+    """Decode one stream, and compare its pixels' hash.
+
+    Raises:
+        CompressionError: the pixels are not those that were coded.
+    """
+    if stream.raw:
+        images = raw.unpacked(stream.payload, stream.images, header.image_shape, header.levels)
+        bar.images(stream.images)
+    else:
+        images = _walked(model, header, stream, bar)
+    if container.pixels_hash(images.contiguous().numpy().tobytes()) != stream.pixels:
+        raise CompressionError(
+            "decodes to other pixels than were coded: the machine computes otherwise, or its "
+            "memory is faulty; nothing is given out"
+        )
+    return images
+
+
+def _walked(model: ImageDistribution, header: Header, stream: Stream, bar: Progress) -> Tensor:
+    decoder = Decoder(stream.payload)
+    device = next(model.parameters()).device
+    found = []
+    for part in parts(stream.images, header.batch_size):
+        n, labels = part.stop - part.start, None
+        if model.classes is not None:
+            coded = decoder.decode(tables.uniform(n, model.classes))
+            labels = torch.from_numpy(coded).to(device)
+        source = sources.Decoding(decoder)
+        found.append(sources.walk(model, source, n, labels, bar.on_row()))
+    return torch.cat(found)
+
+
+def verified(model: ImageDistribution, header: Header, images: Tensor, stream: Stream) -> Stream:
+    """The stream if it decodes to the images, else the images raw, with a warning."""
+    try:
+        with Progress(header, 0, True) as silent:
+            decoded(model, header, stream, silent)
+    except CompressionError as error:
+        log.warning("images are stored raw, since what was coded does not decode: %s", error)
+        return Stream(stream.images, True, raw.packed(images, header.levels), stream.pixels)
+    return stream
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that make up `count`."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
