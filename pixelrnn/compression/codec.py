@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import torch
 from torch import Tensor
@@ -120,7 +120,7 @@ def write(
     model: ImageDistribution,
     count: int,
     take: Take,
-    file: BinaryIO,
+    file: IO[bytes],
     *,
     labels: Tensor | None = None,
     batch_size: int = BATCH_SIZE,
@@ -164,7 +164,7 @@ def write(
 
 def read(
     model: ImageDistribution,
-    file: BinaryIO,
+    file: IO[bytes],
     *,
     machine: Machine = "same",
     progress: bool = False,

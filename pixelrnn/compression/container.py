@@ -17,7 +17,7 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -129,7 +129,7 @@ class Writer:
         header: what the file says of itself.
     """
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
+    def __init__(self, file: IO[bytes], header: Header) -> None:
         text = header.model_dump_json().encode()
         start = _START.pack(MAGIC, VERSION, len(text)) + text
         self._file = file
@@ -157,7 +157,7 @@ class Reader:
         CompressionError: it is no such file, of another version, cut short, or damaged.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._index = 0
         start = file.read(_START.size)

@@ -8,8 +8,8 @@ import glob
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from pixelrnn.errors import DataError
 _MODES = {1: "L", 3: "RGB"}
 
 
-class Images(NamedTuple):
+@dataclass(frozen=True)
+class Images:
     """Images that are read when they are needed."""
 
     count: int

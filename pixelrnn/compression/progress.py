@@ -53,8 +53,8 @@ class Progress:
         self._bits += bits
 
     def note(self, text: str) -> None:
-        """Show what is done now."""
-        self._bar.set_postfix_str(text)
+        """Show what is done now, behind the bits so far."""
+        self._bar.set_postfix_str(f"{getattr(self._bar, 'postfix', None) or ''} {text}".strip())
 
     def images(self, n: int) -> None:
         """Note that n images are finished without a walk."""

@@ -10,13 +10,15 @@ so a symbol costs at most -log2 p(v) - log2(1 - L / 2^24) bits, which is 2.3e-5 
 probability says for L = 256.
 """
 
+from typing import Final
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from pixelrnn.errors import CompressionError
 
-BITS = 24
+BITS: Final = 24
 TOTAL = 2**BITS
 """Sum of every table: the precision of the range coder."""
 

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from tests.models.test_seams import CLASSES, Conditioned
 from torch import nn
 
 import pixelrnn
@@ -13,6 +12,7 @@ from pixelrnn.compression import canary, codec, container, identity, sources, st
 from pixelrnn.errors import CompressionError
 from pixelrnn.models import PixelCNN
 from tests.helpers import CATALOGUE, name_of, random_images, randomise
+from tests.models.test_conditioning import CLASSES, Conditioned
 
 SHAPES = [((1, 6, 5), 2), ((3, 4, 3), 256)]
 
