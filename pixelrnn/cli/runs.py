@@ -18,9 +18,7 @@ from pixelrnn.results.descriptions import Scale
 from pixelrnn.results.listing import Entry
 from pixelrnn.runs import check
 
-DEFAULT = "val/bits_per_dim"
-"""What ranks, if nothing else is asked for; runs that never validate are listed without it."""
-
+DEFAULT = "val/bits_per_dim"  # runs that never validate are listed without it
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 

@@ -63,6 +63,15 @@ def test_a_damaged_record_is_one_line_in_every_list(tmp_path, capsys, text):
     assert main(["table", "table2", "plots=false"]) == 0
 
 
+def test_runs_that_never_validated_are_listed(tmp_path, capsys):
+    folder = write(tmp_path / "runs", "a-1", 3.0)
+    record = json.loads((folder / "results.json").read_text())
+    record["metrics"] = {"test/bits_per_dim": 3.0}
+    (folder / "results.json").write_text(json.dumps(record))
+    assert names(listed(capsys)) == ["a-1"]
+    assert "best on cifar10: runs/a-1" in listed(capsys, "by=test/bits_per_dim")
+
+
 def test_different_data_are_never_ranked_together(tmp_path, capsys):
     """Bits per dimension of digits and photographs do not compare."""
     root = tmp_path / "runs"
