@@ -46,9 +46,12 @@ def parsed(argv: list[str]) -> Command:
     """Sort words and flags.
 
     Raises:
-        ConfigError: a flag is unknown, or lacks its value.
+        ConfigError: a flag is unknown or lacks its value, or a word is no KEY=VALUE.
     """
     known = _parser().parse_intermixed_args(argv)
+    for word in known.words:
+        if "=" not in word[1:] and not word.startswith("~"):
+            raise ConfigError(f"{word}: expected KEY=VALUE; `pixelrnn train --help` lists the keys")
     multirun = known.multirun or "hydra.mode=MULTIRUN" in known.words
     words = [_literal(word, multirun) for word in known.words]
     return Command(

@@ -63,17 +63,13 @@ def complete(
     import torch
 
     from pixelrnn.cli import outputs
-    from pixelrnn.errors import ConfigError
     from pixelrnn.generation.sources import completions, for_images
-    from pixelrnn.runs import record
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run).to(device)
-    images = torch.from_numpy(load.load_data(record.folder_of(Path(run))).images(split)[:n].copy())
-    if len(images) < n:
-        raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
+    images = _first_images(run, split, n)
     outputs.check_memory(n * (draws + 2), model.image_shape)
     target = outputs.target(run, out, f"complete-{occlude}-seed{seed}")
     known = occlusion(occlude, *model.image_shape[1:])
@@ -89,6 +85,24 @@ def complete(
         for image, drawn in zip(images, _regrouped(completed, draws), strict=True)
     )
     return outputs.save(rows, model.levels, target, columns=draws + 2)
+
+
+def _first_images(run: str, split: Split, n: int) -> "Tensor":
+    """uint8 (n, C, H, W) of the data that a run was trained on.
+
+    Raises:
+        ConfigError: the split has fewer.
+    """
+    import torch
+
+    from pixelrnn.errors import ConfigError
+    from pixelrnn.runs import record
+    from pixelrnn.training import load
+
+    images = load.load_data(record.folder_of(Path(run))).images(split)
+    if len(images) < n:
+        raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
+    return torch.from_numpy(images[:n].copy())
 
 
 def _regrouped(chunks: "Iterator[Tensor]", size: int) -> "Iterator[Tensor]":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pixelrnn.cli import plain_arguments
+from pixelrnn.cli import signatures, usage
 from pixelrnn.errors import ConfigError, PixelRNNError
 
 _BASH = """_pixelrnn() {
@@ -65,12 +65,12 @@ def _of_verb(verb: str, last: str) -> Iterator[str]:
     function: Callable[..., Any] = getattr(importlib.import_module(f"pixelrnn.cli.{verb}"), verb)
     key, equals, _ = last.partition("=")
     if not equals:
-        yield from (f"{name}=" for name in plain_arguments.keys(function))
+        yield from (f"{name}=" for name in signatures.keys(function))
     elif key == "run":
         yield from _runs(last)
     else:
         hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
-        values = plain_arguments.choices(hints.get(key, Any)).split(" | ")
+        values = usage.choices(hints.get(key, Any)).split(" | ")
         yield from (f"{key}={value}" for value in values if value and " " not in value)
 
 
@@ -108,7 +108,7 @@ def _keys(config: dict[Any, Any], parent: str) -> Iterator[str]:
 def _runs(last: str) -> Iterator[str]:
     """Run folders below what is typed, else those of the folder of runs."""
     typed = last.partition("=")[2]
-    folder = Path(os.path.dirname(typed) or plain_arguments.roots()["runs"])
+    folder = Path(os.path.dirname(typed) or signatures.roots()["runs"])
     if folder.is_dir():
         for path in folder.iterdir():
             if (path / "config.yaml").is_file():

@@ -50,16 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong input, 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = sys.argv[1:] if argv is None else argv
-    if not words or words[0] in ("-h", "--help", "help"):
-        width = max(map(len, VERBS))
-        verbs = "\n".join(f"  {name:<{width}}  {text}" for name, text in VERBS.items())
-        print(USAGE.format(version=pixelrnn.__version__, verbs=verbs))
-        return 0
-    if words[0] == "--version":
-        print(pixelrnn.__version__)
-        return 0
-    if words[0] == "--complete":
-        print("\n".join(completion.candidates(" ".join(words[1:]), VERBS)))
+    answer = _answer(words)
+    if answer is not None:
+        print(answer)
         return 0
     verb, *rest = words
     for name, value in (("WANDB_SILENT", "true"), ("WANDB_CONSOLE", "off")):
@@ -86,6 +79,19 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return 1
+
+
+def _answer(words: list[str]) -> str | None:
+    """What is asked before any verb: help, the version, or words that Tab may complete."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, VERBS))
+        verbs = "\n".join(f"  {name:<{width}}  {text}" for name, text in VERBS.items())
+        return USAGE.format(version=pixelrnn.__version__, verbs=verbs)
+    if words[0] == "--version":
+        return pixelrnn.__version__
+    if words[0] == "--complete":
+        return "\n".join(completion.candidates(" ".join(words[1:]), VERBS))
+    return None
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from pixelrnn.cli import (
     compose,
     docstrings,
     hydra_main,
-    plain_arguments,
     refusals,
+    signatures,
     source_text,
+    usage,
 )
 from pixelrnn.cli.groups import Groups
 from pixelrnn.cli.multirun import plans
@@ -83,8 +84,8 @@ def help_text(command: command_line.Command) -> str:
         if not isinstance(node, dict)
     ]
     rows += [
-        (f"{key}={folder}", plain_arguments.ROOTS[key][2])
-        for key, folder in zip(plain_arguments.ROOTS, plain_arguments.roots().values(), strict=True)
+        (f"{key}={folder}", signatures.ROOTS[key][2])
+        for key, folder in zip(signatures.ROOTS, signatures.roots().values(), strict=True)
     ]
     sections = [_HEAD, _section("groups", choices), _section("keys", rows)]
     for key, node in config.items():
@@ -174,4 +175,4 @@ def _text(value: Any) -> str:
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> str:
-    return f"{title}\n{plain_arguments.table(rows)}"
+    return f"{title}\n{usage.table(rows)}"

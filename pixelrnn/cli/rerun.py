@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelrnn.arguments import Positive
-from pixelrnn.cli import plain_arguments
+from pixelrnn.cli import plain_arguments, signatures
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def plan(argv: list[str]) -> "Plan":
         ConfigError: another key was given.
         RunError: no such run, or its configuration names what is not ours to call.
     """
-    keys = plain_arguments.keys(words)
+    keys = signatures.keys(words)
     others = [word.partition("=")[0] for word in argv if word.partition("=")[0] not in keys]
     if others:
         raise ConfigError(

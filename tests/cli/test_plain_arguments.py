@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from pixelrnn.arguments import Positive, Temperature
-from pixelrnn.cli import docstrings, plain_arguments
+from pixelrnn.cli import docstrings, plain_arguments, signatures
 from pixelrnn.cli.main import main
 from pixelrnn.errors import ConfigError
 
@@ -150,7 +150,7 @@ def test_every_key_of_a_verb_is_explained(name, capsys):
     )
     assert main([name, "--help"]) == 0
     out = capsys.readouterr().out
-    for key in plain_arguments.keys(function):
+    for key in signatures.keys(function):
         assert f"  {key}=" in out
 
 
