@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from pixelrnn.cli.main import main
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import record
-from pixelrnn.training import checkpoint, evaluate, interruption, run
+from pixelrnn.training import checkpoint, evaluate, interruption
 from tests.cli.commands import TINY, spawn
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,7 +39,7 @@ def assert_same(one, other):
 
 
 MOMENTS = {
-    "before the fit": (run, "_fit"),
+    "before the fit": (pl.Trainer, "fit"),
     "in the evaluation": (evaluate, "evaluate"),
     "in the samples": (ImageDistribution, "sample"),
     "at the record": (record, "environment"),
