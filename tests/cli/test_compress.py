@@ -12,6 +12,7 @@ from PIL import Image
 from pixelrnn.cli.main import main
 from pixelrnn.compression import container, image_files, streams
 from pixelrnn.errors import DataError
+from pixelrnn.models import PixelCNN
 from pixelrnn.training import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -169,3 +170,22 @@ def test_help_names_the_keys(capsys):
     assert out.startswith("usage: pixelrnn compress IN run=... out=...")
     assert "in=..." in out
     assert "in_" not in out
+
+
+def test_audit_shows_one_table_and_a_plot(run, capfd):
+    assert main(["audit", f"run={run}", "n=60", "samples=20", "threads=1"]) == 0
+    out = capfd.readouterr().out
+    for name in ("NLL by log_prob", "coded", "own samples: entropy", "PNG, all as one picture"):
+        assert name in out
+    assert (run / "samples" / "audit-test.png").is_file()
+    assert "one has no standard error" in refused(capfd, "audit", f"run={run}", "samples=1")
+    assert "the test split has 225" in refused(capfd, "audit", f"run={run}", "n=10000")
+
+
+def test_audit_fails_where_the_likelihood_is_not_real(run, capfd, monkeypatch):
+    log_prob = PixelCNN._log_prob
+    monkeypatch.setattr(PixelCNN, "_log_prob", lambda self, *args: log_prob(self, *args) / 2)
+    words = ["audit", f"run={run}", "n=20", "samples=0", "codecs=false", "out=x.png"]
+    assert main(words) == 1
+    assert "is not real" in capfd.readouterr().out
+    assert Path("x.png").is_file()

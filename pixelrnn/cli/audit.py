@@ -1,0 +1,160 @@
+"""`pixelrnn audit run=runs/... split=test`: the reported bits against real ones."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from pixelrnn.arguments import Accelerator, Positive, Seed, Split
+from pixelrnn.cli import plain_arguments
+
+if TYPE_CHECKING:
+    from pixelrnn.compression.audit import Audit
+
+BatchSize = Annotated[int, Field(ge=1, le=1024)]
+Samples = Annotated[int, Field(ge=0)]
+
+
+def main(argv: list[str]) -> int | None:
+    """Entry of the verb."""
+    return plain_arguments.call(audit, argv)
+
+
+def audit(
+    *,
+    run: str,
+    split: Split = "test",
+    n: Positive | None = None,
+    samples: Samples = 200,
+    batch_size: BatchSize = 64,
+    codecs: bool = True,
+    seed: Seed = 0,
+    out: str | None = None,
+    accelerator: Accelerator = "cpu",
+    threads: Positive | None = None,
+) -> int:
+    """Compare the reported likelihood with the size of a real file, and with other codecs.
+
+    Args:
+        run: run folder, or a checkpoint file in one.
+        split: which images.
+        n: how many of them, the first; null: all.
+        samples: own samples whose NLL must equal the model's entropy; 0 draws none.
+        batch_size: images computed together.
+        codecs: measure PNG, WebP, and, with the extra "codecs", JPEG-LS and JPEG XL.
+        seed: seed of the samples.
+        out: calibration plot, a PNG; null: in the run's folder of samples.
+        accelerator: where to compute.
+        threads: of the CPU; null: all cores.
+
+    Returns:
+        0; 1 if the file is larger than the likelihood says, or the samples are not the model's.
+
+    Raises:
+        RunError: there is no such run, or it is damaged.
+        ConfigError: the split has fewer images, or this machine no such accelerator.
+        CompressionError: the model can only be evaluated on whole images.
+    """
+    import torch
+
+    from pixelrnn.cli import outputs
+    from pixelrnn.compression.audit import audited
+    from pixelrnn.data.synthetic import SyntheticImages
+    from pixelrnn.errors import ConfigError
+    from pixelrnn.runs import record
+    from pixelrnn.training import accelerators, load, process
+
+    if samples == 1:
+        raise ConfigError("samples=1: one has no standard error; draw at least 2, or 0")
+    device = accelerators.device(accelerator)
+    process.set_up(threads)
+    model = load.load_model(run).to(device)
+    data = load.load_data(record.folder_of(Path(run)))
+    images = torch.from_numpy(data.images(split)[:n].copy())
+    if n and len(images) < n:
+        raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
+    known = data.labels(split) if model.classes else None
+    labels = None if known is None else torch.from_numpy(known[:n].copy()).to(device)
+    path = outputs.target(run, out, f"audit-{split}").with_suffix(".png")
+    found = audited(
+        model,
+        images,
+        labels,
+        samples=samples,
+        seed=seed,
+        batch_size=batch_size,
+        with_codecs=codecs,
+        progress=sys.stderr.isatty(),
+    )
+    image_set = data.image_set
+    truth = image_set.entropy if isinstance(image_set, SyntheticImages) else None
+    _show(found, model.image_shape, model.levels, truth, record.folder_of(Path(run)).name)
+    with outputs.explained(path):
+        found.calibration.plot(path, f"{split}, {found.images} images")
+    print(f"calibration: {path}")
+    return 0 if found.honest else 1
+
+
+def _show(
+    found: "Audit",
+    image_shape: tuple[int, int, int],
+    levels: int,
+    entropy: float | None,
+    title: str,
+) -> None:
+    """Print the table: one row for each measure, in bits per dimension and per image.
+
+    Args:
+        found: what was measured.
+        image_shape: (C, H, W).
+        levels: values of a sub-pixel.
+        entropy: of the data, in nats per image, if it is known.
+        title: of the table.
+    """
+    import math
+
+    from rich.console import Console
+
+    from pixelrnn.results import grid
+
+    dims = math.prod(image_shape)
+    rows = []
+
+    def row(name: str, bits: float, error: float | None = None, remark: str = "") -> None:
+        shown = f" ± {error / dims:.4f}" if error is not None else ""
+        rows.append([name, f"{bits / dims:.4f}{shown}", f"{bits:,.1f}", remark])
+
+    nll, report, n = found.nll, found.report, found.images
+    row("NLL by log_prob", nll.value, nll.error)
+    more = found.coded - nll.value
+    raw_part = f", {report.raw_streams} of {report.streams} streams raw"
+    remark = f"{100 * more / nll.value:+.3f} %{raw_part if report.raw_streams else ''}"
+    row("coded", found.coded, None, remark)
+    row("headers of the file", 8 * report.fixed / n, None, f"{report.fixed} bytes")
+    if found.own_nll and found.own_entropy:
+        row(
+            "own samples: NLL", found.own_nll.value, found.own_nll.error, f"{found.samples} samples"
+        )
+        remark = f"{found.agreement:.1f} standard errors of the difference"
+        row("own samples: entropy", found.own_entropy.value, found.own_entropy.error, remark)
+    if entropy is not None:
+        bits = entropy / math.log(2)
+        row("entropy of the data", bits, None, f"gap {nll.value - bits:+.2f} bits an image")
+    row("raw pixels", dims * (levels - 1).bit_length())
+    for name, sizes in found.codecs.items():
+        row(f"{name}, a file an image", sizes.files / n)
+        row(f"{name}, less a black image's file", sizes.bare / n)
+        if sizes.picture is not None:
+            row(f"{name}, all as one picture", sizes.picture / n)
+    console = Console()
+    console.print(f"{title}: {n} images", style="bold", highlight=False, markup=False)
+    columns = (
+        grid.Column("measure"),
+        grid.Column("bits/dim", number=True),
+        grid.Column("bits/image", number=True),
+        grid.Column("remark", wraps=True),
+    )
+    grid.show(console, columns, rows)
+    if not found.honest:
+        print("the reported likelihood is not real: see the rows of coded bits and own samples")

@@ -1,0 +1,82 @@
+"""The audit finds agreement where there is one, and the faults that are planted."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn.compression import calibration, codecs
+from pixelrnn.compression.audit import audited
+from pixelrnn.errors import CompressionError
+from pixelrnn.models import PixelCNN
+from tests.helpers import random_images, randomise
+
+
+def tiny():
+    model = PixelCNN((1, 5, 5), 4, hidden=6, layers=1, head_width=6, first_kernel_size=3)
+    return randomise(model, 0.7).eval()
+
+
+def test_an_honest_model_passes():
+    torch.manual_seed(0)
+    model = tiny()
+    found = audited(model, model.sample(300), samples=300)
+    assert found.honest
+    assert abs(found.coded / found.nll.value - 1) < 0.01
+    assert found.agreement < 4
+    seen, used = found.calibration, found.calibration.count > 20
+    z = (seen.hits - seen.expected)[used] / np.sqrt(seen.variance[used])
+    assert np.abs(z).max() < 4.5
+    assert set(found.codecs) >= {"PNG", "WebP"}
+
+
+def test_a_sampler_of_another_distribution_is_found(monkeypatch):
+    torch.manual_seed(0)
+    model = tiny()
+    sample = PixelCNN.sample
+    monkeypatch.setattr(
+        PixelCNN, "sample", lambda self, *args, **kwargs: sample(self, *args, temperature=1.3)
+    )
+    found = audited(model, random_images(4, (1, 5, 5), 4), samples=300, with_codecs=False)
+    assert found.agreement > 4
+    assert not found.honest
+
+
+def test_a_likelihood_that_is_too_good_is_found(monkeypatch):
+    torch.manual_seed(0)
+    model = tiny()
+    images, log_prob = model.sample(100), PixelCNN._log_prob
+    monkeypatch.setattr(PixelCNN, "_log_prob", lambda self, *args: log_prob(self, *args) * 0.9)
+    found = audited(model, images, samples=0, with_codecs=False)
+    assert found.own_nll is None
+    assert not found.honest
+
+
+def test_calibration_counts():
+    log_probs = torch.tensor([[0.05, 0.95], [0.25, 0.75]]).log().view(2, 1, 2, 1, 1)
+    images = torch.tensor([1, 0]).view(2, 1, 1, 1)
+    found = calibration.collected([(log_probs, images)])
+    at = np.searchsorted(calibration.EDGES, [0.05, 0.25, 0.75, 0.95], side="right") - 1
+    assert found.count.sum() == 4
+    assert found.count[at].tolist() == [1, 1, 1, 1]
+    assert np.allclose(found.expected[at], [0.05, 0.25, 0.75, 0.95])
+    assert found.hits[at].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("colors", "levels"), [(1, 2), (1, 17), (3, 256)])
+@pytest.mark.parametrize("known", codecs.CODECS, ids=lambda known: known.name)
+def test_codecs_are_measured(known, colors, levels):
+    if not codecs.available(known):
+        pytest.skip(f"{known.name}: the extra `codecs` is not installed")
+    images = random_images(7, (colors, 8, 6), levels).numpy()
+    found = codecs.sizes(known, images, levels)
+    entropy = images.size * math.log2(levels)
+    assert 0 < found.bare < found.files
+    assert found.files > found.picture > 0.9 * entropy
+
+
+def test_a_codec_with_loss_is_refused():
+    lossy = codecs.Codec("JPEG", "JPEG", None, {})
+    with pytest.raises(CompressionError, match="does not give back"):
+        codecs.sizes(lossy, random_images(1, (3, 8, 8), 256).numpy(), 256)
