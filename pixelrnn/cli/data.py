@@ -86,13 +86,13 @@ def configuration(
 
 def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
     """The data module of a set."""
-    from pixelrnn.data.base import PixelDataModule
-    from pixelrnn.training import parts
-
     config = configuration(name, folders, overrides, root)
     missing = [f"data.{key}=..." for key, value in config.items() if value == "???"]
     if missing:
         raise ConfigError(f"data={name} needs {' '.join(missing)}")
+    from pixelrnn.data.base import PixelDataModule  # takes seconds: a wrong name is refused before
+    from pixelrnn.training import parts
+
     return parts.build("data", check.converted(config, "data"), PixelDataModule)
 
 
