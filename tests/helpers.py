@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pixelrnn.likelihood import Likelihood
+from pixelrnn.likelihood import Likelihood, LogisticMixture
 from pixelrnn.likelihood.base import at_least_float32
 from pixelrnn.models import CausalModel, DiagonalBiLSTM, PixelCNN, RowLSTM
 
@@ -75,6 +75,11 @@ class Tied(Likelihood):
         return tables[..., :count, :, :].gather(-1, index)[..., 0].sum(-2)
 
 
+def mixture(levels):
+    """A mixture of few components, so that each test case stays cheap."""
+    return LogisticMixture(levels, components=3)
+
+
 def _case(name, cls, likelihood=None, **settings):
     small = {"hidden": 5, "layers": 2, "head_width": 7, "first_kernel_size": 3}
 
@@ -91,6 +96,7 @@ CATALOGUE = [
     _case("pixelcnn-blind", PixelCNN, color_conditioning=False, kernel_size=5),
     _case("pixelcnn-narrow", PixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     _case("pixelcnn-tied", PixelCNN, color_conditioning=False, likelihood=Tied),
+    _case("pixelcnn-tied-mixture", PixelCNN, color_conditioning=False, likelihood=mixture),
     _case("row_lstm", RowLSTM),
     _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
     _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),

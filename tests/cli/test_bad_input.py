@@ -25,6 +25,7 @@ TRAIN = [
     (["trainer.precision=17"], "trainer.precision=17"),
     (["optimizer.lr=-1"], "optimizer: Invalid learning rate: -1"),
     (["likelihood=bernoulli"], "levels"),
+    (["data=patches", "likelihood=logistic_mixture"], "set color_conditioning=False"),
     (["seed=-1"], "seed=-1"),
     (["logger=null"], "logger=null: to leave a group out, write ~logger"),
     (["~callbacks"], "callbacks.checkpoints: a run needs its checkpoints"),

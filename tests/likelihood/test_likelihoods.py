@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from pixelrnn.likelihood import Bernoulli, Categorical, for_levels
-from tests.helpers import Tied, all_images
+from tests.helpers import Tied, all_images, mixture
 
 COLORS = 3
 LIKELIHOODS = [Categorical(5), Categorical(256), Bernoulli(), Tied(5)]
+LIKELIHOODS += [mixture(levels) for levels in (2, 17, 256)]
 
 
 def name_of(likelihood):
@@ -32,7 +33,11 @@ def test_conditionals_are_normalised_and_add_up_to_log_prob(likelihood):
     assert torch.allclose(likelihood.log_prob(parameters, pixel), total)
 
 
-@pytest.mark.parametrize("likelihood", [Categorical(3), Bernoulli(), Tied(3)], ids=name_of)
+@pytest.mark.parametrize(
+    "likelihood",
+    [Categorical(3), Bernoulli(), Tied(3), mixture(2), mixture(3), mixture(17)],
+    ids=name_of,
+)
 def test_all_pixels_sum_to_one(likelihood):
     pixels = all_images((COLORS, 1, 1), likelihood.levels).view(-1, COLORS)
     parameters = parameters_for(likelihood, 1, scale=2.0)
@@ -64,7 +69,7 @@ def test_bernoulli_is_a_categorical_of_two():
     assert torch.allclose(*tables)
 
 
-@pytest.mark.parametrize("likelihood", [Categorical(256), Bernoulli()], ids=name_of)
+@pytest.mark.parametrize("likelihood", [Categorical(256), Bernoulli(), mixture(256)], ids=name_of)
 def test_half_precision_parameters_are_scored_in_float32(likelihood):
     parameters = 5 * torch.randn(100, likelihood.parameters_per_pixel(COLORS))
     pixels = torch.randint(likelihood.levels, (100, COLORS))
