@@ -9,7 +9,7 @@ and scale s, sigmoid((x - m) / s), and a, b the upper and the lower edge of the 
 
 The difference is computed in a form that cannot cancel, so that no small number guards it:
 
-    log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log(1 - exp(b - a))
+    log(sigmoid(a) - sigmoid(b)) = log sigmoid(a) + log sigmoid(-b) + log(1 - exp(b - a))
 
 An edge is one number for both of its bins, to the last bit: the masses telescope, in float32 too.
 
@@ -147,7 +147,9 @@ class LogisticMixture(Likelihood):
         b = ((twice - self.levels).to(mean.dtype) / last - mean) * inverse
         # Far from the bin a - b is lost in rounding, but for its order; its mass is nothing there.
         width = torch.maximum(a - b, inverse / last)
-        below_upper, above_lower = -F.softplus(-a), -F.softplus(b)
+        # `logsigmoid` treats the last elements of a tensor like all others, `softplus` does not: a
+        # sampled image would depend on its batch.
+        below_upper, above_lower = F.logsigmoid(a), F.logsigmoid(-b)
         inside = below_upper + above_lower + (-torch.expm1(-width)).log()
         edges = torch.where(level == 0, below_upper, above_lower)
         return torch.where((level == 0) | (level == last), edges, inside)

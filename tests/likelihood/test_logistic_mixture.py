@@ -109,6 +109,6 @@ def test_green_reweighs_the_components():
 
 
 def test_a_network_whose_colours_see_each_other_is_refused():
-    with pytest.raises(ValueError, match="LogisticMixture ties .* set color_conditioning=False"):
+    with pytest.raises(ValueError, match=r"LogisticMixture ties .* set color_conditioning=False"):
         PixelCNN((3, 4, 4), 256, likelihood=LogisticMixture())
     PixelCNN((1, 4, 4), 256, hidden=2, layers=1, likelihood=LogisticMixture())  # one colour can
