@@ -23,10 +23,10 @@ from benchmarks import report
 from pixelrnn import threads
 from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Position
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
 from pixelrnn.models.causal import CausalModel
 
-MODELS = (PixelCNN, RowLSTM, DiagonalBiLSTM)
+MODELS = (PixelCNN, GatedPixelCNN, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
 HEIGHTS = (16, 32, 64)
 Rows = list[dict[str, Any]]
@@ -34,7 +34,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured; by default the paper's sizes, with 12 layers for the PixelCNN too."""
+    """What is measured; by default the paper's sizes, with h = 128 and 12 layers for all models."""
 
     hidden: int = 128
     layers: int = 12

@@ -9,6 +9,7 @@ _LAZY = {
     "PixelCNN": "pixelrnn.models.pixelcnn",
     "RowLSTM": "pixelrnn.models.row_lstm",
     "DiagonalBiLSTM": "pixelrnn.models.diagonal_bilstm",
+    "GatedPixelCNN": "pixelrnn.models.gated_pixelcnn",
     "bits_per_dim": "pixelrnn.likelihood.units",
     "load_model": "pixelrnn.training.load",
     "train": "pixelrnn.cli.train",

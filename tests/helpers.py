@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pixelrnn.likelihood import Likelihood, LogisticMixture
 from pixelrnn.likelihood.base import at_least_float32
-from pixelrnn.models import CausalModel, DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models import CausalModel, DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,10 @@ CATALOGUE = [
     _case("pixelcnn-narrow", PixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     _case("pixelcnn-tied", PixelCNN, color_conditioning=False, likelihood=Tied),
     _case("pixelcnn-tied-mixture", PixelCNN, color_conditioning=False, likelihood=mixture),
+    _case("gated_pixelcnn", GatedPixelCNN),
+    _case("gated_pixelcnn-plain", GatedPixelCNN, residual=False, skip=True, kernel_size=3),
+    _case("gated_pixelcnn-blind", GatedPixelCNN, color_conditioning=False, kernel_size=3),
+    _case("gated_pixelcnn-narrow", GatedPixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     _case("row_lstm", RowLSTM),
     _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
     _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),

@@ -1,11 +1,12 @@
-"""What the paper's three single-scale networks have in common (table 1).
+"""What the paper's three single-scale networks and the Gated PixelCNN have in common (table 1).
 
-    stem (k x k, mask A) -> blocks, each with an optional skip -> head
+    stem (mask A) -> blocks, each with an optional skip -> head
 
-Axes: `h` hidden; the stream between blocks is 2h wide.
+Axes: `h` hidden; the stream between blocks is 2h wide (`StackModel.stream`).
 """
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import torch
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.arguments import ImageShape, Levels, OddSize, Positive
 from pixelrnn.layers.apply import Run
-from pixelrnn.layers.blocks import Block, LSTMBlock
+from pixelrnn.layers.blocks import LSTMBlock
 from pixelrnn.layers.head import Head, default_width
 from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -57,7 +58,7 @@ class StackModel(CausalModel):
     checkpoint_layers: bool = False
 
     def __post_init__(self) -> None:
-        colors, stream = self.image_shape[0], 2 * self.hidden
+        colors, stream = self.image_shape[0], self.stream
         groups = colors if self.color_conditioning else 1
         super().__init__(self.image_shape, self.levels, self.likelihood, color_groups=groups)
         self.stem = self.first_layer(colors, stream)
@@ -68,24 +69,46 @@ class StackModel(CausalModel):
         width = self.head_width or default_width(self.levels)
         self.head = Head(stream, width, self.parameters_per_pixel, groups)
 
-    def first_layer(self, colors: int, features: int) -> Stem:
+    @property
+    def stream(self) -> int:
+        """Number of features between blocks."""
+        return 2 * self.hidden
+
+    def first_layer(self, colors: int, features: int) -> nn.Module:
         """Make the layer under mask A."""
         return Stem(colors, features, self.first_kernel_size, self.color_groups)
 
     @abstractmethod
-    def block(self) -> Block:
-        """Make a block from 2h to 2h features."""
+    def block(self) -> nn.Module:
+        """Make a block, whose `compose` goes from the stream to the stream."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """See `CausalModel.compose`."""
-        x = run(self.stem, pixels)
+        return self.blocks_and_head(run(self.stem, pixels), run)
+
+    def blocks_and_head(
+        self, x: Tensor, run: Run, others: Sequence[tuple[Tensor, ...]] | None = None
+    ) -> Tensor:
+        """Apply all that comes after the first layer.
+
+        Args:
+            x: the stream, (..., features).
+            run: applies a layer (see `layers.apply`).
+            others: what each block's `compose` is given beside the stream; None: nothing.
+
+        Returns:
+            The parameters, (..., P).
+        """
         skipped = []
         for index, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
+            compose: Callable[..., Tensor] = block.compose  # type: ignore[assignment]
+            other = others[index] if others else ()
             if self.checkpoint_layers and torch.is_grad_enabled():
-                x = checkpoint(block.compose, x, run, use_reentrant=False, preserve_rng_state=False)
+                x = checkpoint(
+                    compose, x, run, *other, use_reentrant=False, preserve_rng_state=False
+                )
             else:
-                x = block.compose(x, run)
+                x = compose(x, run, *other)
             if self.skips:
                 skipped.append(run(self.skips[index], x))
         return self.head.compose(sum(skipped, x), run)

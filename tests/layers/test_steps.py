@@ -11,6 +11,7 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.layers.steps import plain
 from pixelrnn.layers.steps.base import InputStep
+from pixelrnn.layers.vertical_stack import VerticalStack
 from pixelrnn.ops import masks
 
 SETTINGS = LSTMSettings(forget_bias=0.5, kernel="reference")
@@ -27,6 +28,8 @@ LAYERS = {
     "row LSTM": lambda f, g: RowLSTMLayer(f, 2 * f, 3, g, SETTINGS),
     "row LSTM 5": lambda f, g: RowLSTMLayer(f, 2 * f, 5, g, SETTINGS),
     "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS),
+    "vertical stack": lambda f, g: VerticalStack(f, 2 * f, 3, 5, 3, g),
+    "vertical stack of one layer": lambda f, g: VerticalStack(f, 2 * f, 1, 1, 3, g),
 }
 
 
@@ -35,6 +38,8 @@ def twin_of(layer, batch, width):
         return plain.PlainRowLSTM(layer, batch)
     if isinstance(layer, DiagonalBiLSTMLayer):
         return plain.PlainDiagonalBiLSTM(layer, batch, width)
+    if isinstance(layer, VerticalStack):
+        return plain.PlainVerticalStack(layer, batch, width)
     if isinstance(layer, Stem):
         if layer.row_end is not None:
             return plain.PlainRowEnd(layer, batch, width)
@@ -46,7 +51,7 @@ def walk(step, x, groups):
     """(H, W, B, in) -> (H, W, B, out), by steps."""
     height, width, _, features = x.shape
     slices = masks.group_slices(features, groups)
-    sees_input = isinstance(step, InputStep | plain.PlainInputConv)
+    sees_input = isinstance(step, InputStep | plain.PlainInputConv | plain.PlainVerticalStack)
     rows = []
     for r in range(height):
         step.begin_row(r)

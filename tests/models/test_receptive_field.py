@@ -4,10 +4,12 @@
 there is nothing to see. The reference propagates sets through each layer as the paper defines it.
 """
 
+from functools import partial
+
 import pytest
 import torch
 
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
 from tests.helpers import randomise
 
 SHAPES = [(7, 9), (1, 8), (8, 1), (5, 5)]
@@ -78,6 +80,33 @@ def diagonal_bilstm(height, width, layers, first, _):
     return sees
 
 
+def gated_pixelcnn(height, width, layers, first, size):
+    """Vertical: whole rows above, no mask. Horizontal: the row at hand, and the vertical link."""
+    places = pixels(height, width)
+    vertical = {(r, c): {(r - 1, c)} if r else set() for r, c in places}
+    horizontal = {p: {p} for p in places}
+    for layer in range(layers + 1):
+        half = (size if layer else first) // 2
+        vertical = {
+            (r, c): set().union(
+                *(
+                    vertical.get((r - up, c + right), set())
+                    for up in range(half + 1)
+                    for right in range(-half, half + 1)
+                )
+            )
+            for r, c in places
+        }
+        own = 1 if layer else 0  # mask A leaves the pixel itself out
+        horizontal = {
+            (r, c): vertical[r, c].union(
+                *(horizontal.get((r, c + right), set()) for right in range(-half, own))
+            )
+            for r, c in places
+        }
+    return horizontal
+
+
 def measured(model, height, width):
     """Which inputs have a gradient."""
     x = torch.randn(height, width, 1, 1, dtype=torch.float64, requires_grad=True)
@@ -94,8 +123,13 @@ def measured(model, height, width):
 @pytest.mark.parametrize("size", SHAPES, ids=str)
 @pytest.mark.parametrize(
     ("build", "reference"),
-    [(PixelCNN, pixelcnn), (RowLSTM, row_lstm), (DiagonalBiLSTM, diagonal_bilstm)],
-    ids=["pixelcnn", "row_lstm", "diagonal_bilstm"],
+    [
+        (PixelCNN, pixelcnn),
+        (partial(GatedPixelCNN, kernel_size=3), gated_pixelcnn),
+        (RowLSTM, row_lstm),
+        (DiagonalBiLSTM, diagonal_bilstm),
+    ],
+    ids=["pixelcnn", "gated_pixelcnn", "row_lstm", "diagonal_bilstm"],
 )
 def test_field_is_exactly_what_the_paper_says(build, reference, size, layers):
     model = build((1, *size), 4, hidden=4, layers=layers, head_width=4, first_kernel_size=5)
@@ -127,6 +161,18 @@ def test_pixelcnn_has_a_blind_spot():
     sees = pixelcnn(12, 12, 3, 3, 3)
     assert (10, 4) in sees[11, 4]
     assert (10, 9) not in sees[11, 4]  # right and above: in the context, never in sight
+
+
+@pytest.mark.usefixtures("no_dead_relu")
+def test_gated_pixelcnn_has_no_blind_spot():
+    """Its field is the whole context once it is deep enough, on the right and above, too."""
+    height, width, layers = 5, 7, 5
+    model = GatedPixelCNN(
+        (1, height, width), 4, 4, layers, head_width=4, first_kernel_size=3, kernel_size=3
+    )
+    sees = measured(randomise(model.double(), 0.5), height, width)
+    assert sees == {p: {q for q in pixels(height, width) if q < p} for p in sees}
+    assert pixelcnn(height, width, layers, 3, 3) != sees  # as deep, and blind
 
 
 @pytest.mark.parametrize("layers", [1, 4])

@@ -14,13 +14,18 @@ from pytorch_lightning import Trainer
 
 from pixelrnn.data import BlindSpotMesh, Ising, Mesh
 from pixelrnn.data.mesh import entropy
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
 
 pytestmark = pytest.mark.slow
 
-MODELS = {"pixelcnn": PixelCNN, "row_lstm": RowLSTM, "diagonal_bilstm": DiagonalBiLSTM}
+MODELS = {
+    "pixelcnn": PixelCNN,
+    "gated_pixelcnn": GatedPixelCNN,
+    "row_lstm": RowLSTM,
+    "diagonal_bilstm": DiagonalBiLSTM,
+}
 
 
 def _trained(name, data, steps, **settings):
@@ -83,6 +88,14 @@ def test_who_cannot_see_the_related_pixel_stays_at_log_k(name, blind):
     assert blind.image_set.blind_entropy == pytest.approx(128 * math.log(2))
     assert metrics["test/nll"] > blind.image_set.blind_entropy - 3 * metrics["test/gap_stderr"]
     assert metrics["test/nll"] == pytest.approx(blind.image_set.blind_entropy, rel=0.005)
+
+
+def test_the_gated_pixelcnn_reaches_the_entropy_where_the_pixelcnn_is_blind(blind):
+    """Nothing to the right and above is out of sight of its vertical stack."""
+    metrics = _trained("gated_pixelcnn", blind, 500, kernel_size=3)
+    assert metrics["test/regret"] > -3 * metrics["test/regret_stderr"]
+    assert metrics["test/regret"] < 0.02 * blind.image_set.entropy  # the PixelCNN's: 75 %
+    assert metrics["test/nll"] == pytest.approx(blind.image_set.entropy, rel=0.03)
 
 
 @pytest.mark.parametrize("full_context", [False, True])

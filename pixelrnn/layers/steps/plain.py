@@ -5,12 +5,15 @@ contract. What is outside the image is zero, or the initial state. Tests hold th
 their twins. Axes: `B` batch, `F` features.
 """
 
+import torch
 from torch import Tensor
 
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
+from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MaskedWeight
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
+from pixelrnn.layers.vertical_stack import FullWidthConv, VerticalLayer, VerticalStack
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.reference import equation_3
 
@@ -88,6 +91,50 @@ class PlainRowEnd(PlainInputConv):
         """Compute the features of one colour group at a pixel of this row: (B, out of group)."""
         seen = self.row_end(self.x[self.row - 1, self.last])
         return self.outputs(column, group) + seen[:, self.group_of == group]
+
+
+class PlainVerticalStack:
+    """a[r, c] = bias + sum over taps of weight[tap] @ v[r - up, c - left]; v is gate(a) of below.
+
+    The lowest v is the image, moved down by one row. Put out are the links of every a.
+    """
+
+    def __init__(self, stack: VerticalStack, batch: int, width: int) -> None:
+        self.layers = [layer for layer in stack.layers if isinstance(layer, VerticalLayer)]
+        weights = [layer.conv.weight for layer in self.layers]
+        self.v = [Pixels(weight.new_zeros(weight.shape[1]), batch) for weight in weights]
+        self.links: dict[int, list[Tensor]] = {}  # of this row: column -> (B, 2 p) of each layer
+        self.groups_in = masks.group_slices(weights[0].shape[1], stack.color_groups)
+        self.groups_out = masks.group_slices(len(weights[0]) // 2, stack.color_groups)
+        self.width = width
+
+    def begin_row(self, row: int) -> None:
+        """Compute a whole row, layer by layer."""
+        self.row, self.links = row, {column: [] for column in range(self.width)}
+        for index, layer in enumerate(self.layers):
+            for column, links in self.links.items():
+                a = self._convolved(layer.conv, self.v[index], row - (index == 0), column)
+                links.append(layer.link(a))
+                if index + 1 < len(self.v):
+                    self.v[index + 1].set((row, column), slice(None), gate(a))
+
+    def _convolved(self, conv: FullWidthConv, v: Pixels, row: int, column: int) -> Tensor:
+        half = conv.kernel_size // 2
+        y: Tensor = conv.bias
+        for up in range(half + 1):
+            for left in range(-half, half + 1):
+                tap = conv.weight[:, :, half - up, half - left]
+                y = y + v[row - up, column - left] @ tap.t()
+        return y
+
+    def see(self, x: Tensor, column: int, group: int) -> None:
+        """Take in the pixels of one colour group."""
+        self.v[0].set((self.row, column), self.groups_in[group], x)
+
+    def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
+        """Compute the links of one colour group at a pixel of this row: (B, out of group)."""
+        halves = [half for link in self.links[column] for half in link.chunk(2, dim=-1)]
+        return torch.cat([half[:, self.groups_out[group]] for half in halves], dim=-1)
 
 
 class PlainRowLSTM:

@@ -1,0 +1,51 @@
+"""The horizontal half of a layer of the Gated PixelCNN (van den Oord et al. 2016, figure 2)."""
+
+from torch import Tensor, nn
+
+from pixelrnn.layers.apply import Run
+from pixelrnn.layers.gate import gate
+from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.ops import masks
+
+
+class GatedBlock(nn.Module):
+    """A masked 1 x n convolution to 2 p, the vertical link is added; gate, 1x1; then the input.
+
+    Args:
+        mask_type: "A" in the first layer, whose input are the pixels, "B" in all others.
+        in_features: features in.
+        features: p, features out.
+        kernel_size: n, odd.
+        color_groups: number of colours that see each other in order.
+        residual: False drops the addition of the input. The first layer has none: it would show
+            each pixel itself.
+    """
+
+    def __init__(
+        self,
+        mask_type: masks.MaskType,
+        in_features: int,
+        features: int,
+        kernel_size: int,
+        color_groups: int,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        self.residual = residual
+        size = (1, kernel_size)
+        self.conv = MaskedConv2d(mask_type, in_features, features, size, color_groups, parts=2)
+        self.out = MaskedConv2d("B", features, features, (1, 1), color_groups)
+
+    def compose(self, x: Tensor, run: Run, link: Tensor) -> Tensor:
+        """Apply the block.
+
+        Args:
+            x: (..., in).
+            run: applies a layer (see `layers.apply`).
+            link: (..., 2 p), of the vertical stack.
+
+        Returns:
+            (..., p).
+        """
+        y = run(self.out, gate(run(self.conv, x) + link))
+        return x + y if self.residual else y
