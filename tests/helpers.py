@@ -75,9 +75,14 @@ class Tied(Likelihood):
         return tables[..., :count, :, :].gather(-1, index)[..., 0].sum(-2)
 
 
-def mixture(levels):
+def mixture(levels, tie_colors=True):
     """A mixture of few components, so that each test case stays cheap."""
-    return LogisticMixture(levels, components=3)
+    return LogisticMixture(levels, 3, tie_colors)
+
+
+def mixtures(levels):
+    """A mixture for each colour."""
+    return mixture(levels, tie_colors=False)
 
 
 def _case(name, cls, likelihood=None, **settings):
@@ -97,6 +102,7 @@ CATALOGUE = [
     _case("pixelcnn-narrow", PixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     _case("pixelcnn-tied", PixelCNN, color_conditioning=False, likelihood=Tied),
     _case("pixelcnn-tied-mixture", PixelCNN, color_conditioning=False, likelihood=mixture),
+    _case("pixelcnn-mixtures", PixelCNN, likelihood=mixtures),
     _case("gated_pixelcnn", GatedPixelCNN),
     _case("gated_pixelcnn-plain", GatedPixelCNN, residual=False, skip=True, kernel_size=3),
     _case("gated_pixelcnn-blind", GatedPixelCNN, color_conditioning=False, kernel_size=3),

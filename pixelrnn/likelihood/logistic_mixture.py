@@ -21,6 +21,9 @@ outside. The mean of a later colour moves linearly with the true values x of the
 Hence the conditionals are exact mixtures too, whose weights are those of the components given the
 colours so far: p(G | r) has the weights w_k ~ pi_k P_k(r), p(B | r, g) has pi_k P_k(r) P_k(g | r).
 
+Without `tie_colors` every colour has a mixture of its own, as if it were a pixel of one colour; the
+colours before it then reach its parameters through the network.
+
 Axes: `C` colours, `K` components, `L` levels.
 """
 
@@ -56,50 +59,65 @@ class Mixture(NamedTuple):
 
 
 class LogisticMixture(Likelihood):
-    """A mixture of logistics with one component for all colours of a pixel.
+    """A mixture of logistics, with one component for all colours of a pixel or one for each.
 
-    It knows which levels are close, which a softmax must learn, and needs few parameters:
-    P = K (1 + 2 C + C (C - 1) / 2), that is 10 K for three colours, where a softmax has 768. A
-    network for it must not show the colours of a pixel to each other (`color_conditioning=False`).
+    It knows which levels are close, which a softmax must learn, and needs few parameters: P is
+    K (1 + 2 C + C (C - 1) / 2) with tied colours, that is 10 K for three, else 3 K C; a softmax of
+    256 levels has 768.
 
     Args:
         levels: L, number of values a colour of a pixel can take.
         components: K.
+        tie_colors: one component for all colours of a pixel. A network must then not show these to
+            each other (`color_conditioning=False`). False: a mixture for each colour.
     """
 
-    ties_colors = True
-
     @checked
-    def __init__(self, levels: Levels = 256, components: Positive = 10) -> None:
+    def __init__(
+        self, levels: Levels = 256, components: Positive = 10, tie_colors: bool = True
+    ) -> None:
         self.levels = levels
         self.components = components
+        self.ties_colors = tie_colors
 
     def parameters_per_pixel(self, colors: int) -> int:
-        """Return K (1 + 2 C + C (C - 1) / 2): weights, means, scales and coefficients."""
-        return self.components * (1 + 2 * colors + colors * (colors - 1) // 2)
+        """Return P: weights, means, scales and coefficients of all components."""
+        if not self.ties_colors:
+            return colors * self._parameters(1)
+        return self._parameters(colors)
 
     def log_prob(self, parameters: Tensor, pixel: Tensor) -> Tensor:
         """Compute log p in nats: parameters (..., P), pixel (..., C) -> (...)."""
+        colors = pixel.shape[-1]
         with torch.autocast(parameters.device.type, enabled=False):
-            mixture = self._split(parameters, pixel.shape[-1])
-            return self._joint(mixture, pixel).logsumexp(-1)
+            if self.ties_colors:
+                return self._joint(self._split(parameters, colors), pixel).logsumexp(-1)
+            each = self._split(parameters.unflatten(-1, (colors, -1)), 1)
+            return self._joint(each, pixel[..., None]).logsumexp(-1).sum(-1)
 
     def level_log_probs(self, parameters: Tensor, earlier: Tensor, color: int) -> Tensor:
         """Compute log p of every level of one colour given those before it: (..., L) nats."""
+        if not self.ties_colors:
+            size = self._parameters(1)
+            parameters = parameters[..., color * size : (color + 1) * size]
+            earlier, color = earlier[..., :0], 0
         with torch.autocast(parameters.device.type, enabled=False):
             mixture = self._split(parameters, self._colors(parameters.shape[-1]))
             weights = self._joint(mixture, earlier).log_softmax(-1)  # of components, given earlier
             mean = self._mean(mixture, earlier, color)
             every = torch.arange(self.levels, device=parameters.device)[:, None]  # (L, 1)
-            table = self._masses(
-                every, mean[..., None, :], mixture.log_scales[..., color, None, :]
-            )  # (..., L, K)
+            scale = mixture.log_scales[..., color, None, :]
+            table = self._masses(every, mean[..., None, :], scale)  # (..., L, K)
             return (weights[..., None, :] + table).logsumexp(-1)
 
+    def _parameters(self, colors: int) -> int:
+        """Return the number of parameters of one mixture over some colours."""
+        return self.components * (1 + 2 * colors + colors * (colors - 1) // 2)
+
     def _colors(self, parameters: int) -> int:
-        """Return C, given P."""
+        """Return over how many colours a mixture is that has so many parameters."""
         colors = 1
-        while self.parameters_per_pixel(colors) < parameters:
+        while self._parameters(colors) < parameters:
             colors += 1
         return colors
 

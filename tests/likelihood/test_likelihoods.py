@@ -4,15 +4,16 @@ import pytest
 import torch
 
 from pixelrnn.likelihood import Bernoulli, Categorical, for_levels
-from tests.helpers import Tied, all_images, mixture
+from tests.helpers import Tied, all_images, mixture, mixtures
 
 COLORS = 3
 LIKELIHOODS = [Categorical(5), Categorical(256), Bernoulli(), Tied(5)]
-LIKELIHOODS += [mixture(levels) for levels in (2, 17, 256)]
+LIKELIHOODS += [mixture(levels) for levels in (2, 17, 256)] + [mixtures(17)]
 
 
 def name_of(likelihood):
-    return f"{type(likelihood).__name__}-{likelihood.levels}"
+    tied = "-tied" if likelihood.ties_colors else ""
+    return f"{type(likelihood).__name__}-{likelihood.levels}{tied}"
 
 
 def parameters_for(likelihood, *shape, scale=20.0):
@@ -35,7 +36,7 @@ def test_conditionals_are_normalised_and_add_up_to_log_prob(likelihood):
 
 @pytest.mark.parametrize(
     "likelihood",
-    [Categorical(3), Bernoulli(), Tied(3), mixture(2), mixture(3), mixture(17)],
+    [Categorical(3), Bernoulli(), Tied(3), mixture(2), mixture(3), mixture(17), mixtures(3)],
     ids=name_of,
 )
 def test_all_pixels_sum_to_one(likelihood):
@@ -45,7 +46,7 @@ def test_all_pixels_sum_to_one(likelihood):
     assert total == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize("likelihood", [Categorical(5), Bernoulli()], ids=name_of)
+@pytest.mark.parametrize("likelihood", [Categorical(5), Bernoulli(), mixtures(5)], ids=name_of)
 def test_a_colour_needs_its_own_part_of_the_parameters_alone(likelihood):
     """What `ties_colors = False` promises: a walk knows no more at that moment."""
     parameters = parameters_for(likelihood, 4)

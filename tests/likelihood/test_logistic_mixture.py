@@ -47,9 +47,20 @@ def test_it_is_what_the_paper_defines(levels, colors):
         assert p == pytest.approx(expected.item(), rel=1e-9, abs=1e-14)
 
 
+def test_untied_it_is_a_mixture_for_each_colour():
+    tied, untied = LogisticMixture(17, 4), LogisticMixture(17, 4, tie_colors=False)
+    parameters = parameters_for(untied, 20)
+    pixels = torch.randint(17, (20, 3))
+    each = parameters.view(20, 3, -1)
+    expected = sum(tied.log_prob(each[:, k], pixels[:, k, None]) for k in range(3))
+    torch.testing.assert_close(untied.log_prob(parameters, pixels), expected)
+    PixelCNN((3, 4, 4), 17, hidden=3, layers=1, likelihood=untied)  # its colours see each other
+
+
 def test_it_has_ten_numbers_for_each_component_of_a_colour_pixel():
     likelihood = LogisticMixture(components=5)
     assert [likelihood.parameters_per_pixel(colors) for colors in (1, 2, 3)] == [15, 30, 50]
+    assert LogisticMixture(components=5, tie_colors=False).parameters_per_pixel(3) == 45
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 5.0, 20.0])

@@ -34,7 +34,9 @@ def test_a_leak_in_the_mask_is_found(case, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CATALOGUE if "tied" not in case.name], ids=name_of
+    "case",
+    [case for case in CATALOGUE if isinstance(case((1, 1, 1), 2).likelihood, Bernoulli)],
+    ids=name_of,
 )
 def test_one_percent_on_the_probabilities_is_found(case, monkeypatch):
     """Planted fault: a likelihood whose logarithms are 1 % too small."""
