@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ def audit(
     split: Split = "test",
     n: Positive | None = None,
     samples: Samples = 200,
+    mode: Literal["fast", "portable"] = "fast",
     batch_size: BatchSize = 64,
     codecs: bool = True,
     seed: Seed = 0,
@@ -41,6 +42,7 @@ def audit(
         split: which images.
         n: how many of them, the first; null: all.
         samples: own samples whose NLL must equal the model's entropy; 0 draws none.
+        mode: of the file (see `pixelrnn compress --help`).
         batch_size: images computed together.
         codecs: measure PNG, WebP, and, with the extra "codecs", JPEG-LS and JPEG XL.
         seed: seed of the samples.
@@ -83,6 +85,7 @@ def audit(
         labels,
         samples=samples,
         seed=seed,
+        mode=mode,
         batch_size=batch_size,
         with_codecs=codecs,
         progress=sys.stderr.isatty(),

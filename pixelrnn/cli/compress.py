@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ def compress(
     in_: list[str],
     out: str,
     labels: str | None = None,
+    mode: Literal["fast", "portable"] = "fast",
     batch_size: BatchSize = 64,
     verify: bool = True,
     accelerator: Accelerator = "cpu",
@@ -30,8 +31,8 @@ def compress(
 ) -> Path:
     """Code images without loss, in the bits that the model's likelihood says.
 
-    The file is decoded by the same run, on a machine that rounds as this one does: another is
-    refused, and no wrong pixel is ever written.
+    The file is decoded by the same run, on a machine that rounds as this one does (or on any, with
+    mode=portable): another is refused, and no wrong pixel is ever written.
 
     Args:
         run: run folder, or a checkpoint file.
@@ -39,6 +40,7 @@ def compress(
             array .npy of uint8 (N, C, H, W).
         out: the file to write, such as images.prnn.
         labels: of a class-conditional model: an array .npy of integers (N,).
+        mode: portable files decode on every CPU with the same weights; they take longer to code.
         batch_size: images coded together; more are faster and take more memory.
         verify: decode what was coded and compare, which takes as long again.
         accelerator: where to compute; decode with the same.
@@ -78,6 +80,7 @@ def compress(
             images.take,
             file,
             labels=None if given is None else given.to(device),
+            mode=mode,
             batch_size=batch_size,
             verify=verify,
             progress=sys.stderr.isatty(),

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from pixelrnn.compression import sources, tables
+from pixelrnn.compression.numerics import Walker
 from pixelrnn.generation.sources import Position
-from pixelrnn.models.base import ImageDistribution
 
 
 class _Enough(Exception):
@@ -44,7 +44,7 @@ class Probe:
         return symbols.to(log_probs.device)
 
 
-def canary(model: ImageDistribution, n: int) -> str:
+def canary(walker: Walker, n: int) -> str:
     """SHA-256 of the tables over the first two rows, and one pixel more, of n probe images.
 
     The probe has as many images as a batch of the file, since kernels may sum in an order that
@@ -53,11 +53,11 @@ def canary(model: ImageDistribution, n: int) -> str:
     Raises:
         CompressionError: the model cannot be coded.
     """
+    model = walker.model
     colors, height, width = model.image_shape
     probe = Probe(min(colors * height * width, colors * (2 * width + 1)))
     if n:
-        device = next(model.parameters()).device
-        labels = None if model.classes is None else torch.arange(n, device=device) % model.classes
+        labels = None if model.classes is None else torch.arange(n) % model.classes
         with contextlib.suppress(_Enough):
-            sources.walk(model, probe, n, labels)
+            sources.walk(walker, probe, n, labels)
     return probe.digest.hexdigest()

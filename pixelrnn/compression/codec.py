@@ -17,6 +17,7 @@ from torch import Tensor
 from pixelrnn import threads
 from pixelrnn.compression import container, headers, streams
 from pixelrnn.compression.headers import Machine
+from pixelrnn.compression.numerics import Mode, Walker
 from pixelrnn.compression.progress import Progress
 from pixelrnn.generation.chunks import BATCH_SIZE
 from pixelrnn.models.base import ImageDistribution
@@ -58,6 +59,7 @@ def compress(
     images: Tensor,
     labels: Tensor | None = None,
     *,
+    mode: Mode = "fast",
     batch_size: int = BATCH_SIZE,
     verify: bool = True,
     progress: bool = False,
@@ -68,6 +70,7 @@ def compress(
         model: where it stands (device, dtype) is where it computes; decode with the same.
         images: uint8 (N, C, H, W).
         labels: int64 (N,) for a class-conditional model, else None.
+        mode: "portable" decodes on every CPU, and takes longer (`portable`).
         batch_size: images walked together; more are faster.
         verify: decode what was coded and compare; takes as long again.
         progress: show images per second and bits per dimension, on stderr.
@@ -87,6 +90,7 @@ def compress(
         lambda part: images[part],
         file,
         labels=labels,
+        mode=mode,
         batch_size=batch_size,
         verify=verify,
         progress=progress,
@@ -123,6 +127,7 @@ def write(
     file: IO[bytes],
     *,
     labels: Tensor | None = None,
+    mode: Mode = "fast",
     batch_size: int = BATCH_SIZE,
     verify: bool = True,
     progress: bool = False,
@@ -135,6 +140,7 @@ def write(
         take: see `Take`.
         file: open for writing bytes; only appended to.
         labels: see `compress`.
+        mode: see `compress`.
         batch_size: see `compress`.
         verify: see `compress`.
         progress: see `compress`.
@@ -142,7 +148,8 @@ def write(
     if not 1 <= batch_size <= container.BATCH_LIMIT:
         raise ValueError(f"batch_size must be in 1 .. {container.BATCH_LIMIT}, got {batch_size}")
     model.check_labels(labels, count)
-    header = headers.header_of(model, count, batch_size)
+    walker = Walker(model, mode)
+    header = headers.header_of(model, walker, count, batch_size)
     writer = container.Writer(file, header)
     report = Report(images=count, fixed=writer.header_bytes)
     with threads.limited(header.threads), Progress(header, count, not progress) as bar:
@@ -150,10 +157,10 @@ def write(
             images = take(part).cpu()
             model.check_images(images)
             given = None if labels is None else labels[part]
-            stream = streams.encoded(model, header, images, given, bar)
+            stream = streams.encoded(walker, header, images, given, bar)
             if verify and not stream.raw:
                 bar.note("verifying")
-                stream = streams.verified(model, header, images, stream)
+                stream = streams.verified(walker, header, images, stream)
             writer.write(stream)
             report.streams += 1
             report.raw_streams += stream.raw
@@ -183,12 +190,13 @@ def read(
     reader = container.Reader(file)
     header = reader.header
     headers.check_model(model, header)
+    walker = Walker(model, header.mode)
     with threads.limited(header.threads):
-        headers.check_machine(model, header, machine)
+        headers.check_machine(model, walker, header, machine)
     with Progress(header, header.count, not progress) as bar:
         for part in streams.parts(header.count, header.stream_images):
             stream = reader.read(part.stop - part.start)
             with threads.limited(header.threads):  # not while the caller has the images
-                images = streams.decoded(model, header, stream, bar)
+                images = streams.decoded(walker, header, stream, bar)
             yield images
     reader.end()

@@ -21,6 +21,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pixelrnn.compression.numerics import Mode
 from pixelrnn.errors import CompressionError
 
 MAGIC = b"\x89PRNN\r\n\x1a"
@@ -71,7 +72,7 @@ class Header(BaseModel):
     count: Annotated[int, Field(ge=0, le=2**40)]
     batch_size: Annotated[int, Field(ge=1, le=BATCH_LIMIT)]
     stream_images: Annotated[int, Field(ge=1, le=STREAM_SUBPIXELS)]
-    mode: Literal["fast"]
+    mode: Mode
     dtype: _Text
     table_bits: Literal[24]
     threads: Annotated[int, Field(ge=1, le=1024)]

@@ -10,6 +10,7 @@ import pixelrnn
 from pixelrnn import threads
 from pixelrnn.compression import canary, container, identity, tables
 from pixelrnn.compression.container import Header
+from pixelrnn.compression.numerics import Walker
 from pixelrnn.errors import CompressionError
 from pixelrnn.models.base import ImageDistribution
 
@@ -17,7 +18,7 @@ Machine = Literal["same", "any"]
 """Whether to decode only where nothing known rounds otherwise, or to try elsewhere too."""
 
 
-def header_of(model: ImageDistribution, count: int, batch_size: int) -> Header:
+def header_of(model: ImageDistribution, walker: Walker, count: int, batch_size: int) -> Header:
     """The header of a file of `count` images that this model codes here."""
     colors, height, width = model.image_shape
     most = max(1, container.STREAM_SUBPIXELS // (colors * height * width))
@@ -25,7 +26,7 @@ def header_of(model: ImageDistribution, count: int, batch_size: int) -> Header:
     weights = sum(weight.numel() for weight in model.parameters())
     count_threads = threads.for_generation(weights, batch)
     with threads.limited(count_threads):
-        found = canary.canary(model, min(batch, count))
+        found = canary.canary(walker, min(batch, count))
     return Header(
         writer=pixelrnn.__version__,
         image_shape=model.image_shape,
@@ -34,7 +35,7 @@ def header_of(model: ImageDistribution, count: int, batch_size: int) -> Header:
         count=count,
         batch_size=batch,
         stream_images=most // batch * batch,
-        mode="fast",
+        mode=walker.mode,
         dtype=identity.dtype(model),
         table_bits=tables.BITS,
         threads=count_threads,
@@ -65,7 +66,9 @@ def check_model(model: ImageDistribution, header: Header) -> None:
         raise CompressionError("coded by a model with other weights")
 
 
-def check_machine(model: ImageDistribution, header: Header, machine: Machine) -> None:
+def check_machine(
+    model: ImageDistribution, walker: Walker, header: Header, machine: Machine
+) -> None:
     """Refuse to decode where numbers are rounded otherwise."""
     here = identity.environment(model)
     differ = [
@@ -73,12 +76,12 @@ def check_machine(model: ImageDistribution, header: Header, machine: Machine) ->
         for name, there in header.environment.items()
         if here.get(name) != there
     ]
-    if differ and machine == "same":
+    if differ and machine == "same" and header.mode == "fast":
         raise CompressionError(
             f"coded on a machine that may round otherwise ({'; '.join(differ)}): decode it there, "
             "or try with machine=any"
         )
-    if canary.canary(model, min(header.batch_size, header.count)) != header.canary:
+    if canary.canary(walker, min(header.batch_size, header.count)) != header.canary:
         reason = f" ({'; '.join(differ)})" if differ else ""
         raise CompressionError(
             f"this machine computes other probabilities than the one that coded it{reason}"

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from pixelrnn.compression import tables
 from pixelrnn.compression.coder import Decoder, Encoder
+from pixelrnn.compression.numerics import Walker
 from pixelrnn.errors import CompressionError
 from pixelrnn.generation.network import NoStep, OnRow
 from pixelrnn.generation.sources import Position, Source
-from pixelrnn.models.base import ImageDistribution
 
 
 class Encoding:
@@ -51,7 +51,7 @@ class Decoding:
 
 
 def walk(
-    model: ImageDistribution,
+    walker: Walker,
     source: Source,
     n: int,
     labels: Tensor | None = None,
@@ -62,13 +62,17 @@ def walk(
     Raises:
         CompressionError: the model can only be evaluated on whole images.
     """
-    walked = model.walk(
-        lambda part: source, n, labels, batch_size=n, on_row=on_row, steps_only=True
-    )
+    model, device = walker.model, next(walker.model.parameters()).device
+    given = None if labels is None else labels.to(device)
     try:
-        return next(walked).cpu()
+        with walker.arithmetic():
+            walked = model.walk(
+                lambda part: source, n, given, batch_size=n, on_row=on_row, steps_only=True
+            )
+            images = next(walked)
     except NoStep as reason:
         raise CompressionError(
             f"{type(model).__name__} cannot be coded: it is evaluated on whole images only, and "
             f"those numbers differ from one to the next by rounding ({reason})"
         ) from reason
+    return images.cpu()

@@ -9,15 +9,15 @@ from torch import Tensor
 from pixelrnn.compression import container, raw, sources, tables
 from pixelrnn.compression.coder import Decoder, Encoder
 from pixelrnn.compression.container import Header, Stream
+from pixelrnn.compression.numerics import Walker
 from pixelrnn.compression.progress import Progress
 from pixelrnn.errors import CompressionError
-from pixelrnn.models.base import ImageDistribution
 
 log = logging.getLogger(__name__)
 
 
 def encoded(
-    model: ImageDistribution,
+    walker: Walker,
     header: Header,
     images: Tensor,
     labels: Tensor | None,
@@ -27,12 +27,12 @@ def encoded(
     encoder = Encoder()
     for part in parts(len(images), header.batch_size):
         batch, given = images[part], None
-        if labels is not None and model.classes is not None:
+        if labels is not None and walker.model.classes is not None:
             given = labels[part]
-            table = tables.uniform(len(batch), model.classes)
+            table = tables.uniform(len(batch), walker.model.classes)
             encoder.encode(given.cpu().numpy(), table)
         source = sources.Encoding(batch, encoder)
-        sources.walk(model, source, len(batch), given, bar.on_row(lambda: encoder.bits))
+        sources.walk(walker, source, len(batch), given, bar.on_row(lambda: encoder.bits))
     payload = encoder.bytes()
     bar.stream(8 * len(payload))
     pixels = container.pixels_hash(images.contiguous().numpy().tobytes())
@@ -41,7 +41,7 @@ def encoded(
     return Stream(len(images), False, payload, pixels)
 
 
-def decoded(model: ImageDistribution, header: Header, stream: Stream, bar: Progress) -> Tensor:
+def decoded(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Tensor:
     """Decode one stream, and compare its pixels' hash.
 
     Raises:
@@ -51,7 +51,7 @@ def decoded(model: ImageDistribution, header: Header, stream: Stream, bar: Progr
         images = raw.unpacked(stream.payload, stream.images, header.image_shape, header.levels)
         bar.images(stream.images)
     else:
-        images = _walked(model, header, stream, bar)
+        images = _walked(walker, header, stream, bar)
     if container.pixels_hash(images.contiguous().numpy().tobytes()) != stream.pixels:
         raise CompressionError(
             "decodes to other pixels than were coded: the machine computes otherwise, or its "
@@ -60,25 +60,24 @@ def decoded(model: ImageDistribution, header: Header, stream: Stream, bar: Progr
     return images
 
 
-def _walked(model: ImageDistribution, header: Header, stream: Stream, bar: Progress) -> Tensor:
+def _walked(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Tensor:
     decoder = Decoder(stream.payload)
-    device = next(model.parameters()).device
     found = []
     for part in parts(stream.images, header.batch_size):
         n, labels = part.stop - part.start, None
-        if model.classes is not None:
-            coded = decoder.decode(tables.uniform(n, model.classes))
-            labels = torch.from_numpy(coded).to(device)
+        if walker.model.classes is not None:
+            coded = decoder.decode(tables.uniform(n, walker.model.classes))
+            labels = torch.from_numpy(coded)
         source = sources.Decoding(decoder)
-        found.append(sources.walk(model, source, n, labels, bar.on_row()))
+        found.append(sources.walk(walker, source, n, labels, bar.on_row()))
     return torch.cat(found)
 
 
-def verified(model: ImageDistribution, header: Header, images: Tensor, stream: Stream) -> Stream:
+def verified(walker: Walker, header: Header, images: Tensor, stream: Stream) -> Stream:
     """The stream if it decodes to the images, else the images raw, with a warning."""
     try:
         with Progress(header, 0, True) as silent:
-            decoded(model, header, stream, silent)
+            decoded(walker, header, stream, silent)
     except CompressionError as error:
         log.warning("images are stored raw, since what was coded does not decode: %s", error)
         return Stream(stream.images, True, raw.packed(images, header.levels), stream.pixels)

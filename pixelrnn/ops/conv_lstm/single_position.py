@@ -7,6 +7,7 @@ Axes: `B` batch, `n` features of one colour group.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from pixelrnn.ops.conv_lstm import native_cell
 from pixelrnn.ops.conv_lstm.cell import cell_for, state_dtype
 
 Advance = Callable[[], Tensor]
+
+TORCH_ONLY: ContextVar[bool] = ContextVar("TORCH_ONLY", default=False)
+"""Set where every operation must be one of torch, because somebody watches them."""
 
 
 def advance_of(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
@@ -25,6 +29,7 @@ def advance_of(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
         hidden: (B, n), written: h after.
     """
     served = gates.device.type == "cpu" and gates.dtype == state_dtype(gates.dtype)
+    served = served and not TORCH_ONLY.get()
     fused = served and cell_for("auto", "cpu", gates.dtype).name == "native"
     return (native if fused else plain)(gates, cell, hidden)
 

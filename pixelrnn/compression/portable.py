@@ -1,0 +1,218 @@
+"""Portable mode: the same bits on every CPU, whatever its instructions, threads or libraries.
+
+Of floating-point operations, +, -, *, / and rounding of single numbers are the same everywhere
+(IEEE 754). What differs is the order of sums, and how exp, tanh and the like are computed. So here
+
+- a product rounds its factors to a grid so coarse that every partial sum is a whole number below
+  2^53 times a power of two: exact in float64, whatever the order;
+- exp and log are polynomials of single operations, and the other functions follow from them;
+- an operation that is not known to be exact is refused.
+
+A copy of the model computes in float64 on the CPU, watched by a `TorchFunctionMode`: models need
+not know of it. Inputs of products are rounded to 2^-14 and kept within 128: a model with larger
+activations takes more bits, and is decoded as well. What an image gets does not depend on its
+batch.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from pixelrnn.errors import CompressionError
+from pixelrnn.ops.conv_lstm import single_position
+
+_NAMES = """
+abs __add__ add add_ all amax __and__ any arange argmax argsort __bool__ cat chunk clamp clone
+contiguous copy_ cpu data_ptr detach dim div double element_size embedding empty_like __eq__ eq
+expand expand_as fill_ flatten flip float floor full_like gather __ge__ ge __get__ __getitem__
+__gt__ gt __iadd__ __imul__ index_select __invert__ is_contiguous is_floating_point is_inference
+isfinite __isub__ item __le__ le __len__ long __lt__ lt masked_fill masked_fill_ maximum minimum
+movedim __mul__ mul mul_ nan_to_num narrow __ne__ ne __neg__ neg new_empty new_full new_ones
+new_tensor new_zeros numel numpy ones_like __or__ pad permute promote_types __radd__ relu
+remainder repeat repeat_interleave reshape __rmul__ round __rsub__ rsub scatter_add_ select
+__set__ _set_grad_enabled __setitem__ size split squeeze stack stride __sub__ sub sub_ t tensor
+to transpose __truediv__ truediv type unbind unflatten unfold unsqueeze view where zero_ zeros
+zeros_like
+"""
+_EXACT = frozenset(_NAMES.split())
+"""Operations, by name, that compute single numbers by one rounding, or nothing at all."""
+
+_STEP = 14  # inputs of products are multiples of 2^-14
+_LARGEST = 7  # and at most 2^7
+_SUM_STEP = 30
+
+
+class Portable(TorchFunctionMode):
+    """While entered, every torch operation is exact, or refused.
+
+    Raises:
+        CompressionError: the model uses an operation that is not known to be exact.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grids: dict[int, tuple[Tensor, Tensor, float]] = {}
+        self._token: Any = None
+
+    def __enter__(self) -> "Portable":
+        self._token = single_position.TORCH_ONLY.set(True)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        single_position.TORCH_ONLY.reset(self._token)
+        self._grids.clear()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Compute an operation by its exact twin."""
+        name, kwargs = func.__name__, kwargs or {}
+        if name in ("addmm", "matmul", "__matmul__", "mm", "linear"):
+            return self._product(name, *args, **kwargs)
+        plain = name.rstrip("_") if not name.startswith("__") else name
+        if plain in _TWINS:
+            found = _TWINS[plain](*args, **kwargs)
+            return args[0].copy_(found) if name != plain else found
+        if name not in _EXACT or kwargs.get("alpha", 1) != 1:
+            raise CompressionError(f"portable mode cannot compute {name}: use mode=fast")
+        return func(*args, **kwargs)
+
+    def _product(self, name: str, *args: Tensor, out: Tensor | None = None) -> Tensor:
+        """X @ weight, in whole numbers; then one addition of what is to be added."""
+        first, x, weight = args if name == "addmm" else (None, args[0], args[1])
+        if name == "linear":
+            weight, first = weight.t(), args[2] if len(args) > 2 else None
+        if weight.dim() != 2:
+            raise CompressionError("portable mode multiplies with weights alone: use mode=fast")
+        if name == "addmm":  # the weight of a layer, which stays as it is during the walk
+            known = self._grids.get(id(weight))
+            if known is None:
+                known = self._grids[id(weight)] = (weight, *_grid(weight))
+            _, grid, scale = known
+        else:
+            grid, scale = _grid(weight)
+        whole = (x.clamp(-(2.0**_LARGEST), 2.0**_LARGEST) * 2.0**_STEP).round()
+        found = (whole @ grid) * scale
+        if first is not None:
+            found = first + found
+        return found if out is None else out.copy_(found)
+
+
+def _grid(weight: Tensor) -> tuple[Tensor, float]:
+    """A weight (in, out) in whole numbers, and the scale of products with it."""
+    inputs = max(2, weight.shape[0])
+    largest = float(weight.abs().max()) if weight.numel() else 0.0
+    exponent = math.frexp(largest)[1] if math.isfinite(largest) else 0
+    bits = 53 - (_STEP + _LARGEST) - math.ceil(math.log2(inputs)) - exponent
+    return (weight * 2.0**bits).round(), 2.0 ** -(bits + _STEP)
+
+
+_FACTORIALS = [1 / math.factorial(k) for k in range(14)]
+_LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
+
+
+def exp(x: Tensor) -> Tensor:
+    """e^x within 1e-15 of itself for |x| <= 700; x is kept in there."""
+    x = x.clamp(-700.0, 700.0)
+    n = (x * (1 / math.log(2))).round()
+    rest = (x - n * _LN2_HIGH) - n * _LN2_LOW  # at most ln 2 / 2
+    y = torch.full_like(rest, _FACTORIALS[-1])
+    for factor in _FACTORIALS[-2::-1]:
+        y = y * rest
+        y = y + factor
+    power = ((n.long() + 1023) << 52).view(torch.float64)  # 2^n
+    return y * power
+
+
+def expm1(x: Tensor) -> Tensor:
+    """e^x - 1, within 1e-15 (absolute; torch's is within that of itself)."""
+    return exp(x) - 1
+
+
+def log(x: Tensor) -> Tensor:
+    """Natural logarithm of x >= 1e-300, by 2 artanh((m - 1) / (m + 1)) of its mantissa m."""
+    mantissa, exponent = torch.frexp(x.clamp(min=1e-300))
+    small = mantissa < math.sqrt(0.5)
+    mantissa = torch.where(small, mantissa * 2, mantissa)
+    power = exponent.double() - small.double()
+    ratio = (mantissa - 1) / (mantissa + 1)
+    square = ratio * ratio
+    y = torch.full_like(ratio, 1 / 23)
+    for k in range(21, 0, -2):
+        y = y * square
+        y = y + 1 / k
+    return (ratio * y) * 2 + (power * _LN2_LOW + power * _LN2_HIGH)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + e^-x)."""
+    return torch.ones_like(x) / (exp(-x) + 1)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """(1 - e^-2|x|) / (1 + e^-2|x|), with the sign of x."""
+    small = exp(x.abs() * -2)
+    y = (1 - small) / (small + 1)
+    return torch.where(x < 0, -y, y)
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """log(1 / (1 + e^-x))."""
+    return x.clamp(max=0.0) - log(exp(-x.abs()) + 1)
+
+
+def log_softmax(x: Tensor, dim: int = -1, **options: Any) -> Tensor:
+    """X - log(sum of e^x)."""
+    shifted = x - x.amax(dim, keepdim=True)
+    return shifted - log(sum_(exp(shifted), dim, keepdim=True))
+
+
+def softmax(x: Tensor, dim: int = -1, **options: Any) -> Tensor:
+    """e^x / sum of e^x."""
+    y = exp(x - x.amax(dim, keepdim=True))
+    return y / sum_(y, dim, keepdim=True)
+
+
+def logsumexp(x: Tensor, dim: Any = -1, keepdim: bool = False) -> Tensor:
+    """log(sum of e^x)."""
+    largest = x.amax(dim, keepdim=True).clamp(min=-1e300)
+    total = log(sum_(exp(x - largest), dim, keepdim=True)) + largest
+    return total if keepdim else total.squeeze(dim)
+
+
+def sum_(x: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
+    """Sum of integers, or of numbers that are rounded to 2^-30 first."""
+    if not x.is_floating_point():
+        return x.sum(dim, keepdim, **options)
+    return (x * 2.0**_SUM_STEP).round().sum(dim, keepdim) * 2.0**-_SUM_STEP
+
+
+def addcmul(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """X + a b, in two operations, which no machine makes one of."""
+    return x + a * b
+
+
+_TWINS: dict[str, Callable[..., Tensor]] = {
+    "exp": exp,
+    "expm1": expm1,
+    "log": log,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "log_sigmoid": log_sigmoid,
+    "logsigmoid": log_sigmoid,
+    "log_softmax": log_softmax,
+    "softmax": softmax,
+    "logsumexp": logsumexp,
+    "sum": sum_,
+    "addcmul": addcmul,
+}
