@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from helpers import all_images, random_images, randomise
 from torch import Tensor, nn
 
 from pixelrnn.generation import raster, reference
@@ -17,6 +16,7 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.stem import Stem
 from pixelrnn.layers.steps.base import State, Step
 from pixelrnn.models import CausalModel
+from tests.helpers import all_images, random_images, randomise
 
 CLASSES = 3
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from helpers import CATALOGUE, all_images, random_images
 
 from pixelrnn.generation.sources import Position
 from pixelrnn.models import ImageDistribution
+from tests.helpers import CATALOGUE, all_images, random_images
 
 
 class Backwards(ImageDistribution):

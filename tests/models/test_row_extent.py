@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from helpers import randomise
 from torch import Tensor, nn
 
 from pixelrnn.generation import raster, reference
@@ -14,6 +13,7 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.stem import Stem
 from pixelrnn.layers.steps.base import InputStep, State
 from pixelrnn.models import CausalModel
+from tests.helpers import randomise
 
 
 def draw(seed=1):
