@@ -1,7 +1,7 @@
 """The file: a header, then streams of images. Nothing is believed before it is checked.
 
     magic (8 bytes), version (u16), length of the header (u32)
-    header: JSON in UTF-8, see `Header`
+    header: JSON in UTF-8, see `Header`, deflated (zlib)
     CRC-32 of all above (u32)
     then for each stream, until there are `count` images:
         index (u32), images (u32), kind (u8: 0 coded, 1 raw), payload length (u32),
@@ -38,7 +38,7 @@ _CRC = struct.Struct("<I")
 _HEADER_LIMIT = 16_384
 
 _Side = Annotated[int, Field(ge=1, le=2**16)]
-_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _Text = Annotated[str, Field(max_length=200)]
 
 
@@ -57,9 +57,9 @@ class Header(BaseModel):
         dtype: precision of the weights.
         table_bits: logarithm of the sum of a table.
         threads: of torch during the walk.
-        model: SHA-256 of the model's description.
-        weights: SHA-256 of its weights.
-        canary: SHA-256 of the tables of a probe.
+        model: hash of the model's description; all hashes are the first half of a SHA-256.
+        weights: hash of its weights.
+        canary: hash of the tables of a probe.
         environment: what decides how a machine rounds.
     """
 
@@ -131,8 +131,8 @@ class Writer:
     """
 
     def __init__(self, file: IO[bytes], header: Header) -> None:
-        text = header.model_dump_json().encode()
-        start = _START.pack(MAGIC, VERSION, len(text)) + text
+        packed = zlib.compress(header.model_dump_json().encode(), 9)
+        start = _START.pack(MAGIC, VERSION, len(packed)) + packed
         self._file = file
         self._crc = zlib.crc32(start)
         self._index = 0
@@ -173,12 +173,12 @@ class Reader:
             )
         if length > _HEADER_LIMIT:
             raise CompressionError(f"damaged: a header of {length} bytes is larger than allowed")
-        text = self._exactly(length, "in its header")
-        self._crc = zlib.crc32(start + text)
+        packed = self._exactly(length, "in its header")
+        self._crc = zlib.crc32(start + packed)
         if _CRC.unpack(self._exactly(_CRC.size, "in its header"))[0] != self._crc:
             raise CompressionError("damaged: the checksum of its header does not fit")
         try:
-            self.header = Header.model_validate_json(text)
+            self.header = Header.model_validate_json(_inflated(packed))
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(map(str, detail["loc"])) or "header"
@@ -224,6 +224,22 @@ class Reader:
 def pixels_hash(pixels: bytes) -> bytes:
     """SHA-256 of the pixels of a stream."""
     return hashlib.sha256(pixels).digest()
+
+
+def _inflated(packed: bytes) -> bytes:
+    """The text of a header, of bounded size.
+
+    Raises:
+        CompressionError: it is damaged, or larger than allowed.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(packed, _HEADER_LIMIT)
+    except zlib.error as error:
+        raise CompressionError(f"its header is not valid: {error}") from error
+    if not inflater.eof or inflater.unused_data:
+        raise CompressionError("its header is not valid: cut short, or larger than allowed")
+    return text
 
 
 def _short(place: str) -> str:

@@ -44,13 +44,14 @@ def test_single_flipped_bits_are_refused(coded):
 def parts(data):
     """Header as a dict, and all that follows its checksum."""
     length = struct.unpack_from("<I", data, 10)[0]
-    return json.loads(data[14 : 14 + length]), data[14 + length + 4 :]
+    return json.loads(zlib.decompress(data[14 : 14 + length])), data[14 + length + 4 :]
 
 
-def forged(header, streams=b""):
+def forged(header, streams=b"", packed=False):
     """A file with this header and checksums that fit."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    start = struct.pack("<8sHI", container.MAGIC, container.VERSION, len(text)) + text
+    packed = text if packed else zlib.compress(text)
+    start = struct.pack("<8sHI", container.MAGIC, container.VERSION, len(packed)) + packed
     return start + struct.pack("<I", zlib.crc32(start)) + streams
 
 
@@ -117,6 +118,13 @@ def test_hostile_headers_are_refused_before_memory_is_taken(coded, key, value):
 def test_headers_that_are_none_are_refused(coded, text):
     with pytest.raises(CompressionError, match="header is not valid"):
         pixelrnn.decompress(coded[0], forged(text))
+
+
+def test_a_bomb_in_the_header_is_refused(coded):
+    bombs = [zlib.compress(b" " * 10**7), zlib.compress(b"{}") + b"x", b"none", b""]
+    for packed in [*bombs, zlib.compress(b"{}")[:-1]]:
+        with pytest.raises(CompressionError, match="header is not valid"):
+            pixelrnn.decompress(coded[0], forged(packed, packed=True))
 
 
 def test_a_forged_length_takes_no_memory(coded):
