@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pixelrnn.arguments import Accelerator, Positive, Seed, Split
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 if TYPE_CHECKING:
     from pixelrnn.compression.audit import Audit
@@ -58,13 +59,14 @@ def audit(
         ConfigError: the split has fewer images, or this machine no such accelerator.
         CompressionError: the model can only be evaluated on whole images.
     """
+    record.require(Path(run))
+
     import torch
 
     from pixelrnn.cli import outputs
     from pixelrnn.compression.audit import audited
     from pixelrnn.data.synthetic import SyntheticImages
     from pixelrnn.errors import ConfigError
-    from pixelrnn.runs import record
     from pixelrnn.training import accelerators, load, process
 
     if samples == 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pixelrnn.arguments import Accelerator, Positive, Seed, Split, Temperature
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +61,8 @@ def complete(
         RunError: there is no such run, it is damaged, or `out` cannot be written.
         ConfigError: the split has fewer images, or this machine no such accelerator.
     """
+    record.require(Path(run))
+
     import torch
 
     from pixelrnn.cli import outputs
@@ -96,7 +99,6 @@ def _first_images(run: str, split: Split, n: int) -> "Tensor":
     import torch
 
     from pixelrnn.errors import ConfigError
-    from pixelrnn.runs import record
     from pixelrnn.training import load
 
     images = load.load_data(record.folder_of(Path(run))).images(split)

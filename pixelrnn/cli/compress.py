@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pixelrnn.arguments import Accelerator, Positive
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
 
@@ -55,6 +56,8 @@ def compress(
         ConfigError: this machine has no such accelerator, or labels are wrong.
         CompressionError: the model can only be evaluated on whole images.
     """
+    record.require(Path(run))
+
     from pixelrnn import atomic
     from pixelrnn.cli import outputs
     from pixelrnn.compression import codec, image_files

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pixelrnn.arguments import Accelerator
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 
 def main(argv: list[str]) -> None:
@@ -39,6 +40,8 @@ def decompress(
         CompressionError: the file is damaged, or of another model or machine.
         ConfigError: this machine has no such accelerator.
     """
+    record.require(Path(run))
+
     from pixelrnn.cli import outputs
     from pixelrnn.compression import codec, container, image_files
     from pixelrnn.errors import CompressionError

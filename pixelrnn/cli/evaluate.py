@@ -5,6 +5,7 @@ from typing import Any
 
 from pixelrnn.arguments import Accelerator, Positive, Split
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 
 def main(argv: list[str]) -> None:
@@ -36,10 +37,11 @@ def evaluate(
         RunError: there is no such run, or it is damaged.
         ConfigError: this machine has no such accelerator.
     """
+    record.require(Path(run))
+
     from rich.console import Console
 
     from pixelrnn.cli import report
-    from pixelrnn.runs import record
     from pixelrnn.training import accelerators, load, process
     from pixelrnn.training.evaluate import evaluate as evaluate_split
 

@@ -149,7 +149,7 @@ def _unknown(
     leaves = list(_leaves(config))
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     guesses = [prefix + other + suffix for other in near]
-    guesses = [guess for guess in guesses if guess in leaves] or guesses
+    guesses = [guess for guess in guesses if guess in leaves] or [prefix + other for other in near]
     if not guesses and len(parts) == 1:
         guesses = [other for other in leaves if other.endswith(f".{key}")][:3]
     if guesses:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pixelrnn.arguments import Accelerator, Positive, Seed, Temperature
 from pixelrnn.cli import plain_arguments
+from pixelrnn.runs import record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,8 @@ def sample(
         RunError: there is no such run, it is damaged, or `out` cannot be written.
         ConfigError: this machine has no such accelerator, or too little memory for `n` images.
     """
+    record.require(Path(run))
+
     from pixelrnn.cli import outputs
     from pixelrnn.generation.sources import draws, for_images
     from pixelrnn.training import accelerators, load, process

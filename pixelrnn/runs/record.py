@@ -79,6 +79,16 @@ def folder_of(path: Path) -> Path:
     return path.parent.parent if path.is_file() and path.parent.name == "checkpoints" else path
 
 
+def require(path: Path) -> None:
+    """Refuse a path where nothing is, before anything is imported that takes seconds.
+
+    Raises:
+        RunError: there is neither a run folder nor a file; names runs beside it.
+    """
+    if not path.exists():
+        raise RunError(f"{path}: no such run folder{_others(path)}")
+
+
 def config(run: Path) -> dict[str, Any]:
     """The configuration of a run.
 

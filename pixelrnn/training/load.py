@@ -29,8 +29,7 @@ def load_model(path: str | Path) -> ImageDistribution:
         RunError: nothing is there, or it is half written, damaged, or of other code.
     """
     path = Path(path)
-    if not path.exists():
-        record.config(path)  # says that there is no such run, and which there are
+    record.require(path)
     content = _best(path) if path.is_dir() else checkpoint.read(path)
     model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
     weights = {

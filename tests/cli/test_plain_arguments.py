@@ -161,6 +161,8 @@ def test_a_typo_and_help_import_nothing_heavy():
         "assert m.main(['--help']) == 0\n"
         f"for verb in {LIGHT!r}:\n"
         "    assert m.main([verb, 'run=x', 'sed=1']) == 2\n"
+        "    words = ['in=x.npy', 'out=x'] if 'compress' in verb else []\n"
+        "    assert m.main([verb, 'run=nowhere', *words]) == 2\n"
         "    assert m.main([verb, '--help']) == 0\n"
         "assert m.main(['trian']) == 2\n"
         "assert m.main(['data', 'digts']) == 2\n"
@@ -175,4 +177,5 @@ def test_a_typo_and_help_import_nothing_heavy():
     assert "pixelrnn.cli.sample" in loaded
     assert not loaded & {"torch", "pytorch_lightning", "hydra", "wandb", "sklearn"}
     assert run.stderr.count("did you mean seed?") == 2
+    assert run.stderr.count("nowhere: no such run folder") == len(LIGHT)
     assert Path("runs").exists() is False

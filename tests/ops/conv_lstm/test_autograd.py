@@ -99,6 +99,7 @@ def test_equals_reference(size, frozen, dtype, rung):
         assert worst(ours, theirs) < TOLERANCE[dtype], (taps, pad_before)
 
 
+@pytest.mark.slow  # it compiles
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("batch", [0, 1, 2])
 @pytest.mark.parametrize("frozen", ["free", "skewed"])
