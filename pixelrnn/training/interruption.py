@@ -77,13 +77,14 @@ class Watch:
     def leave_if_asked(self) -> None:
         """Leave if a signal waits, now that the state is saved.
 
-        A scheduler's handler is called; if it returns, the work goes on.
+        A scheduler's handler is called, that of a requeue before that of SIGTERM. If it returns,
+        the work goes on, but for SIGTERM: whoever sends it kills the process a little later.
 
         Raises:
-            Stop: there is no handler of a scheduler.
+            Stop: SIGTERM, or there is no handler of a scheduler.
         """
         arrived, self._arrived = self._arrived, []
-        for number in arrived:
+        for number in sorted(arrived, key=lambda number: number in _STOPS):
             self._act(number, None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -98,8 +99,9 @@ class Watch:
     def _act(self, number: int, frame: FrameType | None) -> None:
         if number in self._schedulers:
             self._schedulers[number](number, frame)
-        else:
-            raise Stop(number)
+            if number != signal.SIGTERM:
+                return
+        raise Stop(number)
 
 
 _watch: Watch | None = None

@@ -58,7 +58,7 @@ def test_what_is_ignored_stays_ignored():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_a_scheduler_is_called_after_the_save_and_may_let_the_work_go_on():
+def test_a_requeue_comes_before_the_end():
     """As submitit does: it lets SIGTERM pass, and requeues the job at SIGUSR2."""
     calls = []
 
@@ -78,8 +78,25 @@ def test_a_scheduler_is_called_after_the_save_and_may_let_the_work_go_on():
     signal.signal(signal.SIGUSR2, requeue)
     with pytest.raises(SystemExit):
         watched(act)
-    assert calls == ["passed", "requeued"]
+    assert calls == ["requeued"]
     assert signal.getsignal(signal.SIGUSR2) is requeue
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_sigterm_ends_the_work_even_if_a_scheduler_lets_it_pass(waits):
+    """SLURM kills a requeued job a little later: what it did until then would be lost."""
+    calls = []
+
+    def act(watch):
+        watch.waits = waits
+        signal.raise_signal(signal.SIGTERM)
+        assert waits
+        watch.leave_if_asked()
+
+    signal.signal(signal.SIGTERM, lambda *_: calls.append("passed"))
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        watched(act)
+    assert calls == ["passed"]
 
 
 def test_a_handler_that_came_later_is_called_and_kept():
