@@ -1,5 +1,6 @@
 """`pixelrnn audit run=runs/... split=test`: the reported bits against real ones."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -117,14 +118,27 @@ def _show(
         entropy: of the data, in nats per image, if it is known.
         title: of the table.
     """
-    import math
-
     from rich.console import Console
 
     from pixelrnn.results import grid
 
-    dims = math.prod(image_shape)
-    rows = []
+    rows = _rows(found, math.prod(image_shape), levels, entropy)
+    console = Console()
+    console.print(f"{title}: {found.images} images", style="bold", highlight=False, markup=False)
+    columns = (
+        grid.Column("measure"),
+        grid.Column("bits/dim", number=True),
+        grid.Column("bits/image", number=True),
+        grid.Column("remark", wraps=True),
+    )
+    grid.show(console, columns, rows)
+    if not found.honest:
+        print("the reported likelihood is not real: see the rows of coded bits and own samples")
+
+
+def _rows(found: "Audit", dims: int, levels: int, entropy: float | None) -> list[list[str]]:
+    """Name, bits per dimension, bits per image and remark of each measure."""
+    rows: list[list[str]] = []
 
     def row(name: str, bits: float, error: float | None = None, remark: str = "") -> None:
         shown = f" ± {error / dims:.4f}" if error is not None else ""
@@ -152,14 +166,4 @@ def _show(
         row(f"{name}, less a black image's file", sizes.bare / n)
         if sizes.picture is not None:
             row(f"{name}, all as one picture", sizes.picture / n)
-    console = Console()
-    console.print(f"{title}: {n} images", style="bold", highlight=False, markup=False)
-    columns = (
-        grid.Column("measure"),
-        grid.Column("bits/dim", number=True),
-        grid.Column("bits/image", number=True),
-        grid.Column("remark", wraps=True),
-    )
-    grid.show(console, columns, rows)
-    if not found.honest:
-        print("the reported likelihood is not real: see the rows of coded bits and own samples")
+    return rows
