@@ -134,7 +134,7 @@ def loader_rate(module: PixelDataModule) -> float:
     count = 0
     start = time.perf_counter()
     for number, batch in enumerate(batches):
-        count += len(batch)
+        count += len(batch.images)
         if number == 1000:
             break
     return count / (time.perf_counter() - start)
@@ -170,7 +170,7 @@ def _png_tar(path: Path, size: int, count: int) -> RawFile:
     order = np.random.default_rng(0).permutation(count)
     with tarfile.open(path, "w:") as archive:
         for block in np.array_split(order, -(-count // 500)):
-            for index, crop in zip(block, crops[Batch(0, block)].numpy(), strict=True):
+            for index, crop in zip(block, crops[Batch(0, block)].images.numpy(), strict=True):
                 buffer = io.BytesIO()
                 Image.fromarray(np.ascontiguousarray(crop.transpose(1, 2, 0))).save(buffer, "PNG")
                 member = tarfile.TarInfo(f"{path.stem}/{index:07d}.png")
@@ -182,6 +182,7 @@ def _png_tar(path: Path, size: int, count: int) -> RawFile:
 
 def _with_images(module: PixelDataModule, images: np.ndarray) -> PixelDataModule:
     module.image_set.load = lambda split: images
+    module.image_set.labels = lambda split: np.zeros(len(images), np.int64)
     return module
 
 

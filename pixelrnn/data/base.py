@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pixelrnn.arguments import Positive, Seed, Split, Workers, checked
-from pixelrnn.data.batches import DeviceImages, Images
+from pixelrnn.data import checks
+from pixelrnn.data.batches import DeviceImages, Examples, Images, Labelled
 from pixelrnn.data.image_set import SPLITS as SPLITS
 from pixelrnn.data.image_set import ImageSet
 from pixelrnn.data.sampler import BatchOrder
@@ -22,7 +23,7 @@ from pixelrnn.errors import ConfigError, DataError
 
 
 class PixelDataModule(LightningDataModule):
-    """Serves any image set; works with any Lightning Trainer.
+    """Serves any image set; works with any Lightning Trainer. A batch is an `Examples`.
 
     Args:
         image_set: the images.
@@ -58,12 +59,19 @@ class PixelDataModule(LightningDataModule):
         self.levels = image_set.levels
         self.dataset_id = image_set.dataset_id
         self.splits = image_set.splits
+        self.class_names = image_set.class_names
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.on_device = on_device
         self.seed = seed
         self._images: dict[Split, np.ndarray] = {}
+        self._labels: dict[Split, np.ndarray | None] = {}
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes; None if the set names none."""
+        return len(self.class_names) or None
 
     @property
     def content_id(self) -> str | None:
@@ -82,6 +90,7 @@ class PixelDataModule(LightningDataModule):
         """Load and check all splits. Lightning calls it in every process."""
         for split in self.splits:
             self.images(split)
+            self.labels(split)
 
     def images(self, split: Split) -> np.ndarray:
         """The images of a split, loaded and checked on first use: uint8 (N, C, H, W).
@@ -92,24 +101,36 @@ class PixelDataModule(LightningDataModule):
         """
         self._require(split)
         if split not in self._images:
-            self._images[split] = self._checked(split, self.image_set.load(split))
+            images = self.image_set.load(split)
+            checks.check_images(self._title(split), images, self.image_shape, self.levels)
+            self._images[split] = images
         return self._images[split]
 
     def labels(self, split: Split) -> np.ndarray | None:
-        """The classes of the images of a split: int64 (N,); None if the set has no labels.
+        """The classes of the images of a split, loaded and checked on first use: int64 (N,).
+
+        None if the set has no labels.
 
         Raises:
-            DataError: the set has no such split, or its files are missing or damaged.
+            DataError: the labels are not one for each image and below `classes`, the set has no
+                such split, or its files are missing or damaged.
         """
         self._require(split)
-        return self.image_set.labels(split)
+        if split not in self._labels:
+            labels = self.image_set.labels(split)
+            count = len(self.images(split))
+            checks.check_labels(self._title(split), labels, count, self.classes)
+            self._labels[split] = labels
+        return self._labels[split]
 
-    def training_set(self) -> Dataset[Tensor]:
+    def training_set(self) -> Dataset[Examples]:
         """What training sees: the images of the training split, or random crops or draws."""
-        random = self.image_set.training_set(self.seed)
-        return self._plain(self.images("train")) if random is None else random
+        images = self.image_set.training_set(self.seed)
+        if images is None:
+            images = self._plain(self.images("train"))
+        return Labelled(images, self.labels("train"))
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def train_dataloader(self) -> DataLoader[Examples]:
         """Shuffled batches; after a resume in mid-epoch, those not yet done come first."""
         data = self.training_set()
         epoch, done = self._position()
@@ -119,24 +140,24 @@ class PixelDataModule(LightningDataModule):
         order.set_epoch(epoch)
         return self._loader(data, order)
 
-    def val_dataloader(self) -> DataLoader[Tensor] | list[DataLoader[Tensor]]:
+    def val_dataloader(self) -> DataLoader[Examples] | list[DataLoader[Examples]]:
         """One pass over the validation split, in order; no loader if the set has none."""
         return self.eval_dataloader("val") if "val" in self.splits else []
 
-    def test_dataloader(self) -> DataLoader[Tensor]:
+    def test_dataloader(self) -> DataLoader[Examples]:
         """One pass over the test split, in order."""
         return self.eval_dataloader("test")
 
-    def eval_dataloader(self, split: Split) -> DataLoader[Tensor]:
+    def eval_dataloader(self, split: Split) -> DataLoader[Examples]:
         """One exact pass over a split: every image once, in order, as the set loads it."""
         images = self.images(split)
         rank, world = self._share()
         order = BatchOrder(len(images), self.eval_batch_size, seed=None, rank=rank, world=world)
-        return self._loader(self._plain(images), order)
+        return self._loader(Labelled(self._plain(images), self.labels(split)), order)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the images: a process that is spawned opens them itself, instead of a copy."""
-        return {**self.__dict__, "_images": {}}
+        return {**self.__dict__, "_images": {}, "_labels": {}}
 
     def _plain(self, images: np.ndarray) -> Dataset[Tensor]:
         if not self.on_device:
@@ -144,7 +165,7 @@ class PixelDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return DeviceImages(images, device)
 
-    def _loader(self, data: Dataset[Tensor], order: BatchOrder) -> DataLoader[Tensor]:
+    def _loader(self, data: Dataset[Examples], order: BatchOrder) -> DataLoader[Examples]:
         return DataLoader(
             data,
             sampler=order,
@@ -183,22 +204,12 @@ class PixelDataModule(LightningDataModule):
             return self.trainer.current_epoch + 1, 0
         return self.trainer.current_epoch, progress.current.processed
 
+    def _title(self, split: Split) -> str:
+        return f"{self.dataset_id} {split}"
+
     def _require(self, split: Split) -> None:
         if split not in self.splits:
             raise DataError(
                 f"{self.dataset_id} as configured has no {split} split, only "
                 f"{', '.join(self.splits)}: evaluate on one of these, or set data.val_size above 0"
             )
-
-    def _checked(self, split: Split, images: np.ndarray) -> np.ndarray:
-        title = f"{self.dataset_id} {split}"
-        if images.dtype != np.uint8 or images.shape[1:] != tuple(self.image_shape):
-            raise DataError(
-                f"{title}: expected uint8 images {self.image_shape}, "
-                f"found {images.dtype} {images.shape[1:]}"
-            )
-        if len(images) == 0:
-            raise DataError(f"{title}: no images")
-        if self.levels < 256 and images.max() >= self.levels:
-            raise DataError(f"{title}: values must be below {self.levels}, found {images.max()}")
-        return images

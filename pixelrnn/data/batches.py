@@ -1,9 +1,11 @@
 """Datasets that are asked for a whole batch at once and know in which epoch they are asked.
 
+A loader of ours gives `Examples`: images and, where the set has labels, their classes.
+
 Axes: `N` images, `b` images of a batch, `C` colours, `H W` image.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,49 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.data.sampler import Batch
+
+
+class Examples(NamedTuple):
+    """A batch as loaders give it. Its `len` is 2; the number of images is `len(images)`.
+
+    Attributes:
+        images: uint8 (b, C, H, W).
+        labels: int64 (b,); None if the set has no labels.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+
+
+def examples(batch: Any) -> Examples:
+    """Take what a loader gave, ours or another: images alone, or a pair of images and labels."""
+    return Examples(*batch) if isinstance(batch, tuple | list) else Examples(batch)
+
+
+class Labelled(Dataset[Examples]):
+    """Images together with their labels.
+
+    Args:
+        images: asked for a `Batch`, gives uint8 (b, C, H, W).
+        labels: int64 (N,), or None. An index beyond N counts from the start again: there may be
+            more crops than images.
+    """
+
+    def __init__(self, images: Dataset[Tensor], labels: np.ndarray | None) -> None:
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)  # type: ignore[arg-type]  # all of ours have a length
+
+    def __getitem__(self, batch: Batch) -> Examples:
+        """The images and labels of a batch, on one device."""
+        images = self.images[batch]
+        if self.labels is None:
+            return Examples(images)
+        labels = torch.from_numpy(self.labels[batch.indices % len(self.labels)])
+        return Examples(images, labels.to(images.device))
 
 
 class Images(Dataset[Tensor]):

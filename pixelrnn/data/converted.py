@@ -90,6 +90,12 @@ class Store:
         with explained(self.folder), self._locked():
             if self.ready() and not again:
                 return
+            if self._of_another_recipe():
+                log.warning(
+                    "%s: what lies in %s was converted by an earlier version; converting again",
+                    self.name,
+                    self.folder,
+                )
             sweep(self.folder)
             if again:  # what is replaced was found damaged: it no longer counts as prepared
                 (self.folder / "meta.json").unlink(missing_ok=True)
@@ -148,6 +154,14 @@ class Store:
         """
         shapes = {name: list(part.shape) for name, part in self.parts.items()}
         return {"format": FORMAT, "name": self.name, "shapes": shapes}
+
+    def _of_another_recipe(self) -> bool:
+        """Whether there is a finished conversion, but not the one that `recipe` describes."""
+        try:
+            meta = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+            return bool(meta["recipe"] != self.recipe())
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _meta(self) -> dict[str, Any]:
         path = self.folder / "meta.json"

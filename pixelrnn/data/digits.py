@@ -28,6 +28,7 @@ class DigitsImages(ImageSet):
     """
 
     binary: bool = False
+    class_names = tuple("0123456789")
 
     def __post_init__(self) -> None:
         self.image_shape = (1, 8, 8)

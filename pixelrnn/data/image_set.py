@@ -28,12 +28,15 @@ class ImageSet(ABC):
         dataset_id: names what is measured, such as "mnist_static". Numbers of two data sets with
             different ids must not be compared; the id is stored with every result.
         splits: the splits that the set has; a set without validation images leaves "val" out.
+        class_names: what the labels 0, 1, ... stand for, each name once; empty if the set has no
+            labels. A model that is conditioned on classes keeps them with its weights.
     """
 
     image_shape: tuple[int, int, int]
     levels: int
     dataset_id: str
     splits: tuple[Split, ...] = SPLITS
+    class_names: tuple[str, ...] = ()
 
     @abstractmethod
     def load(self, split: Split) -> np.ndarray:
@@ -44,9 +47,9 @@ class ImageSet(ABC):
         """
 
     def labels(self, split: Split) -> np.ndarray | None:
-        """The classes of the images of a split, in the order of `load`: int64 (N,).
+        """The classes of the images of a split, in the order of `load`: int64 (N,), from 0.
 
-        None if the set has no labels.
+        None if the set has no labels. A set that has some also sets `class_names`.
         """
         return None
 
@@ -61,8 +64,9 @@ class ImageSet(ABC):
             seed: every draw is keyed by (seed, epoch, index of the image) and nothing else.
 
         Returns:
-            A dataset that is asked for a `sampler.Batch` and gives uint8 (b, C, H, W); None:
-            training sees the images as they are.
+            A dataset that is asked for a `sampler.Batch` and gives uint8 (b, C, H, W), whose image
+            i shows image i mod N of the N that `load` gives, if these have labels; None: training
+            sees the images as they are.
         """
         return None
 

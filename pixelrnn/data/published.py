@@ -31,6 +31,11 @@ class PublishedImages(ImageSet):
     val_size = 0
     """How many training images, from the end of the file order, are kept for validation."""
 
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the labels stand for; empty if none are published."""
+        return self.source.class_names
+
     @abstractmethod
     def build(self, builder: Builder) -> None:
         """Convert the raw files into every part of `store`.
@@ -76,7 +81,7 @@ class PublishedImages(ImageSet):
         if not self.source.labels:
             return None
         name, rows = self._rows(split)
-        return self.part(f"{name}_labels")[rows]
+        return self.store.read(f"{name}_labels", in_memory=True)[rows]
 
     def count(self, split: Split) -> int:
         """The number of images of a split, from the table and not from the files."""

@@ -36,7 +36,8 @@ class Source:
         image_shape: (C, H, W).
         parts: the converted arrays of images and their numbers of images.
         files: the raw files of each part, in order.
-        labels: whether each image has a label.
+        class_names: what the labels stand for, in their order; empty if there are no labels. A
+            table says `class_names`, or `classes`, their number, if they are called 0, 1, ...
         by_hand: how to get files that cannot be fetched; {path} is where one has to go.
         members: MD5 of the files inside an archive, which vouch for it if it was packed anew.
     """
@@ -48,9 +49,14 @@ class Source:
     image_shape: tuple[int, int, int]
     parts: Mapping[str, int]
     files: Mapping[str, tuple[RawFile, ...]]
-    labels: bool = False
+    class_names: tuple[str, ...] = ()
     by_hand: str = ""
     members: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> bool:
+        """Whether each image has a label."""
+        return bool(self.class_names)
 
 
 def _source(name: str, table: dict[str, Any]) -> Source:
@@ -63,7 +69,8 @@ def _source(name: str, table: dict[str, Any]) -> Source:
         for part, group in table.pop("files").items()
     }
     shape = tuple(table.pop("image_shape"))
-    return Source(name=name, files=files, image_shape=shape, **table)
+    names = tuple(table.pop("class_names", map(str, range(table.pop("classes", 0)))))
+    return Source(name=name, files=files, image_shape=shape, class_names=names, **table)
 
 
 SOURCES: dict[str, Source] = {

@@ -7,6 +7,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
+from pixelrnn.data.batches import examples
+
 
 class EvaluationProgress(Callback):
     """Shows the images done of a test pass, on stderr.
@@ -42,7 +44,7 @@ class EvaluationProgress(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Count the images of a batch."""
-        count = len(batch) * trainer.world_size
+        count = len(examples(batch).images) * trainer.world_size
         self._done += count
         now = time.monotonic()
         if self._bar is not None:

@@ -18,6 +18,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.batches import examples
 from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.models.base import ImageDistribution
 
@@ -32,7 +33,10 @@ class EntropyGap(Callback):
     Does nothing on data whose distribution is not known, so it may always be there. The
     LightningModule has a `model` with `log_prob`; if its step returns a mapping with a "log_prob"
     of shape (B,), that one is used and nothing is computed twice. If it has a `split`, a test pass
-    logs under that name.
+    logs under that name. A batch is what `data.batches.examples` takes.
+
+    Under a class-conditional model the likelihood is that of the images given their classes, and
+    the entropy that of the images: the gap may then be negative.
 
     Args:
         data: whose images are evaluated; None: those of the trainer's data module.
@@ -55,11 +59,11 @@ class EntropyGap(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: Tensor,
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Add a batch: uint8 (B, C, H, W)."""
+        """Add a batch, images of uint8 (B, C, H, W)."""
         self._add(trainer, pl_module, outputs, batch)
 
     def on_test_batch_end(
@@ -67,11 +71,11 @@ class EntropyGap(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: Tensor,
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Add a batch: uint8 (B, C, H, W)."""
+        """Add a batch, images of uint8 (B, C, H, W)."""
         self._add(trainer, pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,17 +92,21 @@ class EntropyGap(Callback):
         return image_set if isinstance(image_set, SyntheticImages) else None
 
     @torch.no_grad()
-    def _add(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Tensor) -> None:
+    def _add(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any) -> None:
         truth = self._truth(trainer)
         if truth is None:
             return
+        images, labels = examples(batch)
         if isinstance(outputs, Mapping) and "log_prob" in outputs:
             log_prob = outputs["log_prob"]
         else:
-            log_prob = cast(ImageDistribution, module.model).log_prob(batch)
+            model = cast(ImageDistribution, module.model)
+            log_prob = model.log_prob(
+                images, *([labels] if getattr(model, "classes", None) else [])
+            )
         log_prob = log_prob.detach().cpu().double()
         gap = -log_prob - truth.entropy
-        regret = truth.exact_log_prob(batch).cpu().double() - log_prob
+        regret = truth.exact_log_prob(images).cpu().double() - log_prob
         terms = torch.stack([torch.ones_like(gap), gap, gap**2, regret, regret**2])
         sums = terms.sum(dim=1)
         self._sums = sums if self._sums is None else self._sums + sums

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.batches import examples
 from pixelrnn.errors import TrainingError
 from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
@@ -31,6 +32,9 @@ PAPERS_OPTIMIZER: OptimizerFactory = partial(torch.optim.RMSprop, lr=5e-4, alpha
 
 class PixelModule(LightningModule):
     """Trains a model by its exact likelihood. Contains no architecture.
+
+    A batch is images alone, or images and labels (`data.batches.examples`); only a
+    class-conditional model sees the labels.
 
     Metrics: `train/...` per step, `val/...` and `test/...` over a whole split, each as
     `nll` (nats per image) and `bits_per_dim`, with `_stderr` where it is an exact pass.
@@ -62,14 +66,14 @@ class PixelModule(LightningModule):
         self._started = time.monotonic()
         self._norm: Tensor | None = None  # of the gradient at the last step that was looked at
 
-    def training_step(self, images: Tensor, batch_index: int) -> Tensor:
-        """Mean bits/dim of a batch: uint8 (B, C, H, W) -> ()."""
-        log_prob = self._log_prob(images)
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Mean bits/dim of a batch: images of uint8 (B, C, H, W) -> ()."""
+        log_prob = self._log_prob(batch)
         loss = bits_per_dim(log_prob, self.model.image_shape).mean()
         if self._looks():
             self._check_finite("the loss", loss)
-        self.log("train/bits_per_dim", loss.detach(), prog_bar=True, batch_size=len(images))
-        self.log("train/nll", -log_prob.detach().mean(), batch_size=len(images))
+        self.log("train/bits_per_dim", loss.detach(), prog_bar=True, batch_size=len(log_prob))
+        self.log("train/nll", -log_prob.detach().mean(), batch_size=len(log_prob))
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -87,17 +91,17 @@ class PixelModule(LightningModule):
         if logs:
             self.log("train/grad_norm", norm)
 
-    def validation_step(self, images: Tensor, batch_index: int) -> dict[str, Tensor]:
+    def validation_step(self, batch: Any, batch_index: int) -> dict[str, Tensor]:
         """Add a batch to the validation likelihood; callbacks may want its `log_prob`, (B,)."""
-        return self._evaluate(images)
+        return self._evaluate(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation likelihood."""
         self._log_evaluation("val")
 
-    def test_step(self, images: Tensor, batch_index: int) -> dict[str, Tensor]:
+    def test_step(self, batch: Any, batch_index: int) -> dict[str, Tensor]:
         """Add a batch to the likelihood of `self.split`."""
-        return self._evaluate(images)
+        return self._evaluate(batch)
 
     def on_test_epoch_end(self) -> None:
         """Log the likelihood of `self.split`."""
@@ -131,8 +135,8 @@ class PixelModule(LightningModule):
         """Start the clock."""
         self._started = time.monotonic()
 
-    def _evaluate(self, images: Tensor) -> dict[str, Tensor]:
-        log_prob = self._log_prob(images)
+    def _evaluate(self, batch: Any) -> dict[str, Tensor]:
+        log_prob = self._log_prob(batch)
         self.evaluation.update(log_prob)
         return {"log_prob": log_prob}
 
@@ -149,11 +153,18 @@ class PixelModule(LightningModule):
             }
         )
 
-    def _log_prob(self, images: Tensor) -> Tensor:
-        """(B,) nats. Images of our data modules were checked when they were loaded."""
-        if isinstance(getattr(self.trainer, "datamodule", None), PixelDataModule):
-            return self.model._log_prob(images)
-        return self.model.log_prob(images)
+    def _log_prob(self, batch: Any) -> Tensor:
+        """(B,) nats; labels are left out if the model has no classes.
+
+        What our data modules give was checked when it was loaded.
+        """
+        images, labels = examples(batch)
+        if self.model.classes is None:
+            labels = None
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, PixelDataModule) and self.model.classes in (None, data.classes):
+            return self.model._log_prob(images, labels)
+        return self.model.log_prob(images, labels)
 
     def _looks(self) -> bool:
         """On an accelerator a look waits for the step to end, so it is taken now and then."""

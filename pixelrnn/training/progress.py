@@ -10,6 +10,7 @@ from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
 from pixelrnn.arguments import Positive, checked
+from pixelrnn.data.batches import examples
 from pixelrnn.training import steps
 
 _BAR = 10
@@ -81,7 +82,7 @@ class TrainingProgress(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the images of the batch; log the rate with the other metrics of a step."""
-        images = batch[0] if isinstance(batch, tuple | list) else batch
+        images = examples(batch).images
         self._images += len(images) * trainer.world_size
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             pl_module.log("train/images_per_second", self._rate())

@@ -53,7 +53,7 @@ def test_no_crop_leaves_its_tile_and_no_tile_is_in_two_splits(monkeypatch, size)
         assert (images == images[:, :1, :1, :1]).all()
         seen[split] = set(images[:, 0, 0, 0].tolist())
         assert all(split_of(*divmod(tile, 10)) == split for tile in seen[split])
-    random = data.training_set()[Batch(0, np.arange(300))].numpy()
+    random = data.training_set()[Batch(0, np.arange(300))].images.numpy()
     assert (random == random[:, :1, :1, :1]).all()
     assert set(random[:, 0, 0, 0].tolist()) <= seen["train"]
     assert [len(seen[split]) for split in SPLITS] == [48, 6, 6]
@@ -70,21 +70,17 @@ def test_crops_are_pixels_of_the_photographs_in_their_places():
 def test_random_crops_are_keyed_by_seed_epoch_and_index():
     data = Patches(size=16, crops_per_epoch=100, seed=1)
     crops = data.training_set()
-    together = crops[Batch(3, np.array([5, 60, 7]))]
-    assert torch.equal(together[1], crops[Batch(3, np.array([60]))][0])
-    assert not torch.equal(together, crops[Batch(4, np.array([5, 60, 7]))])
-    assert torch.equal(
-        together,
-        Patches(size=16, crops_per_epoch=100, seed=1).training_set()[
-            Batch(3, np.array([5, 60, 7]))
-        ],
-    )
+    together = crops[Batch(3, np.array([5, 60, 7]))].images
+    assert torch.equal(together[1], crops[Batch(3, np.array([60]))].images[0])
+    assert not torch.equal(together, crops[Batch(4, np.array([5, 60, 7]))].images)
+    again = Patches(size=16, crops_per_epoch=100, seed=1).training_set()
+    assert torch.equal(together, again[Batch(3, np.array([5, 60, 7]))].images)
 
 
 def test_workers_change_nothing():
     def batches(workers):
         loader = Patches(size=8, crops_per_epoch=40, num_workers=workers).train_dataloader()
-        return torch.cat(list(loader))
+        return torch.cat([batch.images for batch in loader])
 
     assert torch.equal(batches(0), batches(2))
 

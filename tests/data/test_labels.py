@@ -4,10 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
-from pixelrnn.data import Digits, Mesh, Patches
+from pixelrnn.data import CIFAR10, MNIST, Digits, DownsampledImageNet, ImageSet, Mesh, Patches
+from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.batches import Labelled, RandomCrops, examples
 from pixelrnn.data.mnist import read_idx_labels
+from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import DataError
 from tests.data import raw_formats as raw
 from tests.data import stored_sets
@@ -57,10 +61,90 @@ def test_the_box_version_of_imagenet_counts_from_nought(tmp_path):
 
 
 def test_sets_without_labels_say_so(tmp_path):
-    for module in (Patches(), Mesh(), stored_sets.mnist(tmp_path)[0]):
+    sets = [
+        Patches(),
+        Mesh(train_size=9),
+        stored_sets.mnist(tmp_path)[0],
+        stored_sets.imagenet(tmp_path, "imagenet32_oord")[0],
+    ]
+    for module in sets:
+        module.prepare_data()
         assert module.labels("train") is None
-    module, _ = stored_sets.imagenet(tmp_path, "imagenet32_oord")
-    assert module.labels("val") is None
+        assert module.classes is None
+        assert next(iter(module.train_dataloader())).labels is None
+
+
+def test_the_classes_are_known_before_any_file_is_read():
+    digits = tuple("0123456789")
+    assert Digits().class_names == MNIST(binarize="dynamic").class_names == digits
+    assert CIFAR10().class_names[:3] == ("airplane", "automobile", "bird")
+    assert (Digits().classes, CIFAR10().classes) == (10, 10)
+    assert DownsampledImageNet(version="imagenet32_box").classes == 1000
+
+
+@pytest.mark.parametrize("settings", [{}, {"on_device": True}, {"num_workers": 1}])
+def test_a_label_goes_with_its_image(settings):
+    """Shuffled, of several processes, on a device, by loader processes, and in evaluation."""
+    data = Digits(batch_size=100, **settings)
+    of_image = {
+        image.tobytes(): label
+        for image, label in zip(data.images("train"), data.labels("train").tolist(), strict=True)
+    }
+    seen = 0
+    for rank in (0, 1):
+        data._share = lambda rank=rank: (rank, 2)
+        for images, labels in data.train_dataloader():
+            assert labels.dtype == torch.int64
+            assert labels.tolist() == [of_image[image.tobytes()] for image in images.numpy()]
+            seen += len(images)
+    assert seen == 1347
+    data._share = lambda: (0, 1)
+    for split in ("val", "test"):
+        labels = torch.cat([batch.labels for batch in data.eval_dataloader(split)])
+        np.testing.assert_array_equal(labels, data.labels(split))
+
+
+def test_draws_and_crops_have_the_labels_of_their_images(tmp_path):
+    module, _ = stored_sets.mnist(tmp_path, "dynamic")
+    module.prepare_data()
+    order = np.array([7, 0, 3])
+    drawn = module.training_set()[Batch(4, order)]
+    assert drawn.labels.tolist() == module.labels("train")[order].tolist()
+    tiles = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 6, 6), np.uint8)
+    crops = Labelled(RandomCrops(tiles, 4, crops=10, seed=0), np.arange(3))
+    images, labels = crops[Batch(0, np.arange(10))]
+    assert labels.tolist() == images[:, 0, 0, 0].tolist() == [0, 1, 2] * 3 + [0]
+
+
+def test_a_batch_of_another_loader_is_taken():
+    images, labels = torch.zeros(2, 1, 3, 3, dtype=torch.uint8), torch.tensor([1, 0])
+    assert examples(images) == (images, None)
+    assert examples([images, labels]) == examples((images, labels)) == (images, labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (None, "names 2 classes, but it has no labels"),
+        (np.zeros(3, np.int64), r"expected int64 labels \(4,\), found int64 \(3,\)"),
+        (np.zeros(4), r"expected int64 labels \(4,\), found float64"),
+        (np.array([0, 1, 2, 0]), r"wrong train: expected labels in \[0, 2\), found 2"),
+        (np.array([0, 1, -1, 0]), "found -1"),
+    ],
+)
+def test_labels_that_are_not_what_was_said_are_refused(labels, says):
+    class Wrong(ImageSet):
+        image_shape, levels, dataset_id = (1, 4, 4), 9, "wrong"
+        class_names = ("a", "b")
+
+        def load(self, split):
+            return np.zeros((4, 1, 4, 4), np.uint8)
+
+        def labels(self, split):
+            return labels
+
+    with pytest.raises(DataError, match=says):
+        PixelDataModule(Wrong()).setup()
 
 
 def test_there_are_no_labels_of_a_split_that_is_not_there(tmp_path):
@@ -69,7 +153,7 @@ def test_there_are_no_labels_of_a_split_that_is_not_there(tmp_path):
         module.labels("val")
 
 
-def test_a_conversion_of_an_earlier_version_is_done_again(tmp_path):
+def test_a_conversion_of_an_earlier_version_is_done_again(tmp_path, caplog):
     """Earlier versions threw the labels away."""
     module, images = stored_sets.cifar10(tmp_path)
     module.prepare_data()
@@ -80,7 +164,10 @@ def test_a_conversion_of_an_earlier_version_is_done_again(tmp_path):
         del meta["parts"][part], meta["recipe"]["shapes"][part]
     (store.folder / "meta.json").write_text(json.dumps(meta))
     assert not store.ready()
+    module, _ = stored_sets.cifar10(tmp_path)
     module.prepare_data()
+    (line,) = [record.message for record in caplog.records if "earlier version" in record.message]
+    assert line.startswith("cifar10: what lies in")
     assert len(module.labels("train")) == 45
     np.testing.assert_array_equal(module.image_set.part("train"), images["train"])
 

@@ -68,7 +68,7 @@ def test_workers_change_nothing(start, mapped):
     loader.multiprocessing_context = start
     found = list(loader)
     assert len(found) == len(expected)
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(found, expected, strict=True))
     del loader
 
 
@@ -76,10 +76,10 @@ def test_dynamic_draws_are_keyed_by_seed_epoch_and_index(tmp_path):
     module, images = stored_sets.mnist(tmp_path, "dynamic", seed=3)
     module.prepare_data()
     data = module.training_set()
-    together = data[_batch(0, 5, 9, 14, epoch=2)]
+    together = data[_batch(0, 5, 9, 14, epoch=2)].images
     for row, index in enumerate((0, 5, 9, 14)):
-        assert torch.equal(together[row], data[_batch(11, index, epoch=2)][1])
-    assert not torch.equal(together, data[_batch(0, 5, 9, 14, epoch=3)])
+        assert torch.equal(together[row], data[_batch(11, index, epoch=2)].images[1])
+    assert not torch.equal(together, data[_batch(0, 5, 9, 14, epoch=3)].images)
     assert not torch.equal(together, RandomDraws(images["train"], 4)[_batch(0, 5, 9, 14, epoch=2)])
     assert together.max() == 1
 
@@ -147,9 +147,10 @@ def test_on_device_gives_the_same_batches(tmp_path):
     expected = list(module.train_dataloader())
     module.on_device = True
     for found, batch in zip(module.train_dataloader(), expected, strict=True):
-        assert torch.equal(found, batch)
+        assert torch.equal(found.images, batch.images)
+        assert torch.equal(found.labels, batch.labels)
     module.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
-    assert module.training_set()[_batch(1, 2)].device.type == "meta"
+    assert [part.device.type for part in module.training_set()[_batch(1, 2)]] == ["meta"] * 2
 
 
 def test_on_device_and_workers_exclude_each_other():
@@ -198,7 +199,7 @@ def test_a_trainer_that_would_deal_the_images_itself_is_refused(tmp_path):
         data.eval_dataloader("val")
     data.trainer = _processes(2, own_sampler=False)
     assert order() == (1, 2)
-    halves = [len(batch) for batch in data.eval_dataloader("val")]
+    halves = [len(batch.images) for batch in data.eval_dataloader("val")]
     assert sum(halves) == 225 // 2
     data.trainer = _processes(1, own_sampler=True)
     assert order() == (0, 1)

@@ -101,8 +101,8 @@ def test_it_is_served_as_any_other(project):
     module = _module(project, **{"data.num_workers": 1, "data.eval_batch_size": 5})
     module.prepare_data()
     module.setup()
-    assert [len(batch) for batch in module.train_dataloader()] == [8] * 5
-    assert [len(batch) for batch in module.eval_dataloader("val")] == [5, 5, 2]
+    assert [len(batch.images) for batch in module.train_dataloader()] == [8] * 5
+    assert [len(batch.images) for batch in module.eval_dataloader("val")] == [5, 5, 2]
     assert module.labels("train") is None
     assert _module(project, **{"data.on_device": True}).on_device
 

@@ -38,9 +38,9 @@ class At(pl.Callback):
 class Noisy(PixelModule):
     """Draws from the global generators in every step, as dropout would."""
 
-    def training_step(self, images, batch_index):
+    def training_step(self, batch, batch_index):
         noise = torch.rand(()).item() + np.random.random() + random.random()
-        return super().training_step(images, batch_index) * (1 + noise)
+        return super().training_step(batch, batch_index) * (1 + noise)
 
 
 def small(kind=PixelCNN, **settings):

@@ -18,8 +18,8 @@ AT = STEPS_PER_EPOCH + 3
 class NoLoss(PixelModule):
     """The loss of one step is not a number."""
 
-    def training_step(self, images, batch_index):
-        loss = super().training_step(images, batch_index)
+    def training_step(self, batch, batch_index):
+        loss = super().training_step(batch, batch_index)
         if self.global_step == AT:
             loss = loss * float("nan")
             self._check_finite("the loss", loss)
