@@ -6,10 +6,12 @@ Beside it stand doubles for what the seams must carry and no model of the packag
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.likelihood import Likelihood, LogisticMixture
 from pixelrnn.likelihood.base import at_least_float32
 from pixelrnn.models import CausalModel, DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
@@ -85,6 +87,28 @@ def mixtures(levels):
     return mixture(levels, tie_colors=False)
 
 
+def given(cls):
+    """A model of a class that is told one label and one map, the same for every image.
+
+    So it is a distribution over images like any other, and its layers are conditioned. The map has
+    other values at every position, and does not depend on the batch.
+    """
+
+    class Given(cls):
+        def __post_init__(self):
+            super().__post_init__()
+            self.classes = None  # no labels are asked for
+            _, height, width = self.image_shape
+            numbers = torch.arange(1.0, 1 + 2 * height * width).cos()
+            self.register_buffer("vector", torch.tensor([[0.0, 1.0, 0.0]]), persistent=False)
+            self.register_buffer("map", numbers.view(1, 2, height, width), persistent=False)
+
+        def context(self, labels, map=None):
+            return Context(self.vector, self.map)
+
+    return partial(Given, classes=3, map_features=2)
+
+
 def _case(name, cls, likelihood=None, **settings):
     small = {"hidden": 5, "layers": 2, "head_width": 7, "first_kernel_size": 3}
 
@@ -107,6 +131,15 @@ CATALOGUE = [
     _case("gated_pixelcnn-plain", GatedPixelCNN, residual=False, skip=True, kernel_size=3),
     _case("gated_pixelcnn-blind", GatedPixelCNN, color_conditioning=False, kernel_size=3),
     _case("gated_pixelcnn-narrow", GatedPixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
+    *(
+        _case(f"{name}-given", given(cls))
+        for name, cls in (
+            ("pixelcnn", PixelCNN),
+            ("gated_pixelcnn", GatedPixelCNN),
+            ("row_lstm", RowLSTM),
+            ("diagonal_bilstm", DiagonalBiLSTM),
+        )
+    ),
     _case("row_lstm", RowLSTM),
     _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
     _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
+from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.masked_conv import MaskedConv2d
 
 
@@ -48,13 +49,22 @@ class ConvBlock(Block):
         kernel_size: k, odd.
         color_groups: number of colours that see each other in order.
         residual: False drops the addition.
+        conditions: what is added to the output of the k x k.
     """
 
-    def __init__(self, hidden: int, kernel_size: int, color_groups: int, residual: bool) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        kernel_size: int,
+        color_groups: int,
+        residual: bool,
+        conditions: Conditions = NOTHING,
+    ) -> None:
         super().__init__()
         self.residual = residual
+        size = (kernel_size, kernel_size)
         self.down = MaskedConv2d("B", 2 * hidden, hidden, (1, 1), color_groups)
-        self.conv = MaskedConv2d("B", hidden, hidden, (kernel_size, kernel_size), color_groups)
+        self.conv = MaskedConv2d("B", hidden, hidden, size, color_groups, conditions=conditions)
         self.up = MaskedConv2d("B", hidden, 2 * hidden, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run) -> Tensor:

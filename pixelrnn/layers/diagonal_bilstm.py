@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelrnn.layers.apply import Context
+from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.lstm_state import LSTMSettings, LSTMState, set_forget_bias
 from pixelrnn.layers.masked_conv import MaskedWeight
 from pixelrnn.layers.steps.base import Step
@@ -28,7 +29,10 @@ class DiagonalBiLSTMLayer(nn.Module):
         hidden: features out, F.
         color_groups: number of colours that see each other in order.
         settings: what both recurrent layers can be told.
+        conditions: what is added to the input-to-state map of both directions.
     """
+
+    takes_context = True
 
     def __init__(
         self,
@@ -36,18 +40,25 @@ class DiagonalBiLSTMLayer(nn.Module):
         hidden: int,
         color_groups: int,
         settings: LSTMSettings,
+        conditions: Conditions = NOTHING,
     ) -> None:
         super().__init__()
         self.kernel = settings.kernel
-        self.input_to_state = MaskedWeight("B", in_features, hidden, (1, 1), color_groups, parts=8)
+        self.input_to_state = MaskedWeight(
+            "B", in_features, hidden, (1, 1), color_groups, 8, conditions
+        )
         set_forget_bias(self.input_to_state.bias, hidden, settings.forget_bias)
         self.state = LSTMState(2, 2, hidden, settings.learned_initial_state)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, F)."""
         height, width = x.shape[:2]
+        gates = self._gates(torch.stack([x, x.flip(1)]))
+        if self.input_to_state.conditioning is not None:
+            added = self.input_to_state.conditioning(context).unflatten(-1, (2, -1)).movedim(-2, 0)
+            gates = gates.add_(torch.stack([added[0], added[1].flip(1)]))
         states = conv_lstm(
-            skew.skew(self._gates(torch.stack([x, x.flip(1)]))),
+            skew.skew(gates),
             self.state.weight,
             self.state.hidden,
             self.state.cell,
@@ -74,4 +85,4 @@ class DiagonalBiLSTMLayer(nn.Module):
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """Make the step of this layer, which applies it one position at a time (`steps`)."""
-        return DiagonalBiLSTMStep(self, batch, width)
+        return DiagonalBiLSTMStep(self, batch, width, context)

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
+from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import masks
@@ -19,6 +20,7 @@ class GatedBlock(nn.Module):
         color_groups: number of colours that see each other in order.
         residual: False drops the addition of the input. The first layer has none: it would show
             each pixel itself.
+        conditions: what is added to both halves before the gate.
     """
 
     def __init__(
@@ -29,11 +31,14 @@ class GatedBlock(nn.Module):
         kernel_size: int,
         color_groups: int,
         residual: bool,
+        conditions: Conditions = NOTHING,
     ) -> None:
         super().__init__()
         self.residual = residual
         size = (1, kernel_size)
-        self.conv = MaskedConv2d(mask_type, in_features, features, size, color_groups, parts=2)
+        self.conv = MaskedConv2d(
+            mask_type, in_features, features, size, color_groups, 2, conditions
+        )
         self.out = MaskedConv2d("B", features, features, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run, link: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelrnn.layers.apply import Context
+from pixelrnn.layers.conditioning import NOTHING, Conditions, conditioning
 from pixelrnn.layers.steps import masked_conv as steps
 from pixelrnn.layers.steps.base import Step
 from pixelrnn.layers.steps.pointwise import PointwiseStep
@@ -37,6 +38,7 @@ class MaskedWeight(nn.Module):
         color_groups: number of colours that see each other in order (`masks`).
         parts: number of outputs that are computed together, each split into colours on its own
             (the gates of an LSTM, of one or two directions).
+        conditions: what is added to the output of the convolution (`conditioning`).
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class MaskedWeight(nn.Module):
         kernel_size: tuple[int, int],
         color_groups: int,
         parts: int = 1,
+        conditions: Conditions = NOTHING,
     ) -> None:
         super().__init__()
         self.mask_type = mask_type
@@ -61,6 +64,7 @@ class MaskedWeight(nn.Module):
         self.weight = nn.Parameter(torch.empty(mask.shape))
         self.bias = nn.Parameter(torch.zeros(mask.shape[0]))
         self.reset_parameters()
+        self.conditioning = conditioning(conditions, len(self.bias))
 
     def reset_parameters(self) -> None:
         """Draw uniform weights with variance 1 / (3 * inputs that an output really sees)."""
@@ -76,8 +80,14 @@ class MaskedWeight(nn.Module):
 class MaskedConv2d(MaskedWeight):
     """A k x k convolution under mask A or B, same size in and out (arguments: `MaskedWeight`)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    takes_context = True
+
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, out)."""
+        y = self._convolved(x)
+        return y if self.conditioning is None else y.add_(self.conditioning(context))
+
+    def _convolved(self, x: Tensor) -> Tensor:
         kh, kw = self.kernel_size
         weight = self.masked_weight()
         if kh == kw == 1:
@@ -96,6 +106,7 @@ class MaskedConv2d(MaskedWeight):
 
         Of several parts, the outputs of a colour group stand together (`steps.base.group_order`).
         """
-        if self.kernel_size == (1, 1) and self.mask_type == "B" and self.parts == 1:
+        plain = self.mask_type == "B" and self.parts == 1 and self.conditioning is None
+        if plain and self.kernel_size == (1, 1):
             return PointwiseStep(self, batch)
-        return steps.step_of(self, batch, width)
+        return steps.step_of(self, batch, width, context)

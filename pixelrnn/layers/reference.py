@@ -9,33 +9,53 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMState
+from pixelrnn.layers.masked_conv import MaskedWeight
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.ops.conv_lstm.reference import equation_3
 
 
-def row_lstm(layer: RowLSTMLayer, x: Tensor) -> Tensor:
+def row_lstm(layer: RowLSTMLayer, x: Tensor, context: Context | None = None) -> Tensor:
     """Compute what `layer` does: (H, W, B, in) -> (H, W, B, F)."""
     conv = layer.input_to_state
     image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
     padding = (0, conv.kernel_size[1] // 2)
     gates = F.conv2d(image, conv.weight * conv.mask, conv.bias, padding=padding)  # (B, 4F, H, W)
+    gates = gates + _added(conv, context)
     line = _Recurrence(layer.state, 0, before=padding[1], after=padding[1], batch=len(image))
     rows = line.run(gates.unbind(2), active=[slice(None)] * len(x))
     return torch.stack(rows).permute(0, 3, 1, 2)  # rows are (B, F, W)
 
 
-def diagonal_bilstm(layer: DiagonalBiLSTMLayer, x: Tensor) -> Tensor:
+def diagonal_bilstm(
+    layer: DiagonalBiLSTMLayer, x: Tensor, context: Context | None = None
+) -> Tensor:
     """Compute what `layer` does: (H, W, B, in) -> (H, W, B, F)."""
     conv = layer.input_to_state
     image = x.permute(2, 3, 0, 1)  # (B, in, H, W)
     weights, biases = (conv.weight * conv.mask).chunk(2), conv.bias.chunk(2)
-    left = _diagonals(layer.state, 0, F.conv2d(image, weights[0], biases[0]))
-    mirrored = _diagonals(layer.state, 1, F.conv2d(image.flip(3), weights[1], biases[1]))
+    gates = [F.conv2d(image, w, b) for w, b in zip(weights, biases, strict=True)]
+    added = _added(conv, context).chunk(2, dim=1)
+    left = _diagonals(layer.state, 0, gates[0] + added[0])
+    mirrored = _diagonals(layer.state, 1, (gates[1] + added[1]).flip(3))
     right = mirrored.flip(3)
     shifted = torch.cat([torch.zeros_like(right[:, :, :1]), right[:, :, :-1]], dim=2)
     return (left + shifted).permute(2, 3, 0, 1)
+
+
+def _added(conv: MaskedWeight, context: Context | None) -> Tensor:
+    """What the context adds to the gates: (B, parts * F, H, W), or 1 for what is the same."""
+    added = conv.bias.new_zeros(1, len(conv.bias), 1, 1)
+    if conv.conditioning is None or context is None:
+        return added
+    if conv.conditioning.of_vector is not None and context.vector is not None:
+        weight = conv.conditioning.of_vector.weight
+        added = added + F.linear(context.vector, weight)[..., None, None]
+    if conv.conditioning.of_map is not None and context.map is not None:
+        added = added + F.conv2d(context.map, conv.conditioning.of_map.weight[..., None, None])
+    return added
 
 
 def _diagonals(state: LSTMState, direction: int, gates: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelrnn.layers.apply import Context
+from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.steps.base import Step
 from pixelrnn.layers.steps.stem import RowEndStep
@@ -25,18 +26,28 @@ class Stem(nn.Module):
         kernel_size: odd.
         color_groups: number of colours that see each other in order.
         row_end: add the view of the last pixel of the row above.
+        conditions: what is added to the output of the convolution.
     """
 
+    takes_context = True
+
     def __init__(
-        self, colors: int, features: int, kernel_size: int, color_groups: int, row_end: bool = False
+        self,
+        colors: int,
+        features: int,
+        kernel_size: int,
+        color_groups: int,
+        row_end: bool = False,
+        conditions: Conditions = NOTHING,
     ) -> None:
         super().__init__()
-        self.conv = MaskedConv2d("A", colors, features, (kernel_size, kernel_size), color_groups)
+        size = (kernel_size, kernel_size)
+        self.conv = MaskedConv2d("A", colors, features, size, color_groups, 1, conditions)
         self.row_end = nn.Linear(colors, features, bias=False) if row_end else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the layer to whole images: (H, W, B, C) -> (H, W, B, F)."""
-        y = self.conv(x)
+        y = self.conv(x, context)
         if self.row_end is None:
             return y
         last = F.pad(x[:-1, -1], (0, 0, 0, 0, 1, 0))  # (H, B, C): of the row above
@@ -47,5 +58,5 @@ class Stem(nn.Module):
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """Make the step of this layer, which applies it one position at a time (`steps`)."""
         if self.row_end is None:
-            return self.conv.step(batch, width)
-        return RowEndStep(self, batch, width)
+            return self.conv.step(batch, width, context)
+        return RowEndStep(self, batch, width, context)

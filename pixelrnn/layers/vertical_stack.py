@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.layers.apply import Context
+from pixelrnn.layers.conditioning import NOTHING, Conditions, conditioning
 from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MIN_FEATURES_FOR_PRODUCTS
 from pixelrnn.layers.steps.base import Step
@@ -67,16 +68,22 @@ class VerticalLayer(nn.Module):
         in_features: features in.
         features: p.
         kernel_size: of the convolution, odd.
+        conditions: what is added to both halves before the gate, and so to the link.
     """
 
-    def __init__(self, in_features: int, features: int, kernel_size: int) -> None:
+    def __init__(
+        self, in_features: int, features: int, kernel_size: int, conditions: Conditions = NOTHING
+    ) -> None:
         super().__init__()
         self.conv = FullWidthConv(in_features, 2 * features, kernel_size)
         self.link = nn.Linear(2 * features, 2 * features)
+        self.conditioning = conditioning(conditions, 2 * features)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """Compute the link (..., 2 p), taken before the gate, and the layer's output (..., p)."""
         a = self.conv(x)
+        if self.conditioning is not None:
+            a = a.add_(self.conditioning(context))
         return self.link(a), gate(a)
 
 
@@ -96,7 +103,10 @@ class VerticalStack(nn.Module):
         kernel_size: of all others, odd.
         color_groups: number of colours that see each other in order.
         checkpoint_layers: keep only each layer's input for the backward.
+        conditions: see `VerticalLayer`.
     """
+
+    takes_context = True
 
     def __init__(
         self,
@@ -107,30 +117,33 @@ class VerticalStack(nn.Module):
         kernel_size: int,
         color_groups: int,
         checkpoint_layers: bool = False,
+        conditions: Conditions = NOTHING,
     ) -> None:
         super().__init__()
         self.color_groups = color_groups
         self.checkpoint_layers = checkpoint_layers
         self.parts = 2 * layers  # put out, each split into colour groups on its own
         self.layers = nn.ModuleList(
-            VerticalLayer(features, features, kernel_size)
+            VerticalLayer(features, features, kernel_size, conditions)
             if index
-            else VerticalLayer(colors, features, first_kernel_size)
+            else VerticalLayer(colors, features, first_kernel_size, conditions)
             for index in range(layers)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the stack to whole images: (H, W, B, C) -> (H, W, B, L * 2 p)."""
         x = F.pad(x[:-1], (0, 0, 0, 0, 0, 0, 1, 0))
         links = []
         for layer in self.layers:
             if self.checkpoint_layers and torch.is_grad_enabled():
-                link, x = checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False)
+                link, x = checkpoint(
+                    layer, x, context, use_reentrant=False, preserve_rng_state=False
+                )
             else:
-                link, x = layer(x)
+                link, x = layer(x, context)
             links.append(link)
         return torch.cat(links, dim=-1)
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """Make the step of this layer, which applies it one position at a time (`steps`)."""
-        return VerticalStep(self, batch, width)
+        return VerticalStep(self, batch, width, context)

@@ -15,6 +15,7 @@ from pixelrnn.generation import raster
 from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Source
 from pixelrnn.layers.apply import Context, Run, Whole
+from pixelrnn.layers.conditioning import Conditions
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.likelihood.choice import for_levels
 from pixelrnn.models.base import ImageDistribution
@@ -29,6 +30,8 @@ class CausalModel(ImageDistribution):
         likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
         color_groups: number of colours that see each other in order; 1 if they do not.
         classes: number of classes if it is class-conditional (see `context`).
+        map_features: number of features of the map that it is conditioned on, if any. Such a model
+            scores and draws as a part of another one, which gives the map (`MultiScale`).
 
     Raises:
         ValueError: the likelihood has another number of levels, or ties colours that see each
@@ -43,8 +46,10 @@ class CausalModel(ImageDistribution):
         *,
         color_groups: int = 1,
         classes: int | None = None,
+        map_features: int | None = None,
     ) -> None:
         super().__init__(image_shape, levels, classes)
+        self.map_features = map_features
         self.likelihood = likelihood or for_levels(levels)
         self.color_groups = color_groups
         if self.likelihood.levels != levels:
@@ -79,13 +84,48 @@ class CausalModel(ImageDistribution):
             part of colour group k may depend on sub-pixels before k only.
         """
 
-    def context(self, labels: Tensor | None) -> Context | None:
+    @property
+    def conditions(self) -> Conditions:
+        """What its layers are conditioned on (`context`)."""
+        return Conditions(self.classes, self.map_features)
+
+    def context(self, labels: Tensor | None, map: Tensor | None = None) -> Context | None:
         """Compute what a batch of images is conditioned on; it is bound into `run`.
+
+        The vector of an image has 1 at its class and 0 elsewhere, so that each layer learns a
+        vector of its own for every class.
 
         Args:
             labels: int64 (B,) if the model has classes, else None.
+            map: (B, M, H, W) if the model has `map_features`, else None.
+
+        Raises:
+            ValueError: the map is missing, or has another shape.
         """
-        return None
+        self._check_map(map)
+        if labels is None and map is None:
+            return None
+        vector = None
+        if labels is not None and self.classes is not None:
+            classes = torch.arange(self.classes, device=labels.device)
+            vector = (labels[:, None] == classes).to(next(self.parameters()).dtype)
+        if map is not None:  # laid out like the features that it is added to
+            map = map.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
+        return Context(vector, map)
+
+    def _check_map(self, map: Tensor | None) -> None:
+        _, height, width = self.image_shape
+        expected = None if self.map_features is None else (self.map_features, height, width)
+        came = None if map is None else tuple(map.shape[1:])
+        if came == expected:
+            return
+        if expected is None:
+            raise ValueError(f"map must be None: the model has no map_features, got {came}")
+        raise ValueError(
+            f"the model has map_features={self.map_features}: it needs a map (B, "
+            f"{', '.join(str(size) for size in expected)}), got {came}; as the large stage of "
+            "MultiScale it gets one"
+        )
 
     def forward(self, images: Tensor, context: Context | None = None) -> Tensor:
         """Compute the parameters of every pixel: uint8 (B, C, H, W) -> (H, W, B, P)."""

@@ -31,8 +31,11 @@ class DiagonalBiLSTM(LSTMStack):
             self.first_kernel_size,
             self.color_groups,
             row_end=self.full_context,
+            conditions=self.conditions,
         )
 
     def lstm(self, settings: LSTMSettings) -> DiagonalBiLSTMLayer:
         """See `LSTMStack.lstm`."""
-        return DiagonalBiLSTMLayer(2 * self.hidden, self.hidden, self.color_groups, settings)
+        return DiagonalBiLSTMLayer(
+            2 * self.hidden, self.hidden, self.color_groups, settings, self.conditions
+        )

@@ -43,6 +43,7 @@ class GatedPixelCNN(StackModel):
             self.kernel_size,
             self.color_groups,
             self.checkpoint_layers,
+            self.conditions,
         )
 
     @property
@@ -53,13 +54,21 @@ class GatedPixelCNN(StackModel):
     def first_layer(self, colors: int, features: int) -> GatedBlock:
         """See `StackModel.first_layer`."""
         return GatedBlock(
-            "A", colors, features, self.first_kernel_size, self.color_groups, residual=False
+            "A",
+            colors,
+            features,
+            self.first_kernel_size,
+            self.color_groups,
+            residual=False,
+            conditions=self.conditions,
         )
 
     def block(self) -> GatedBlock:
         """See `StackModel.block`."""
         p = self.hidden
-        return GatedBlock("B", p, p, self.kernel_size, self.color_groups, self.residual)
+        return GatedBlock(
+            "B", p, p, self.kernel_size, self.color_groups, self.residual, self.conditions
+        )
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """See `CausalModel.compose`."""

@@ -19,4 +19,6 @@ class PixelCNN(StackModel):
 
     def block(self) -> ConvBlock:
         """See `StackModel.block`."""
-        return ConvBlock(self.hidden, self.kernel_size, self.color_groups, self.residual)
+        return ConvBlock(
+            self.hidden, self.kernel_size, self.color_groups, self.residual, self.conditions
+        )

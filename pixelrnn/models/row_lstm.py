@@ -20,5 +20,10 @@ class RowLSTM(LSTMStack):
     def lstm(self, settings: LSTMSettings) -> RowLSTMLayer:
         """See `LSTMStack.lstm`."""
         return RowLSTMLayer(
-            2 * self.hidden, self.hidden, self.kernel_size, self.color_groups, settings
+            2 * self.hidden,
+            self.hidden,
+            self.kernel_size,
+            self.color_groups,
+            settings,
+            self.conditions,
         )

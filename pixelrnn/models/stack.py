@@ -43,6 +43,10 @@ class StackModel(CausalModel):
         likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
         checkpoint_layers: keep only each block's input for the backward, and compute the block
             again there: a third more arithmetic, and depth costs little memory.
+        classes: number of classes; labels then go with every call, and every layer that sees other
+            pixels adds a vector of its own for each class. None: no labels.
+        map_features: features of a map that every such layer adds a 1x1 of, as the large stage of
+            `MultiScale` does. None: no map.
     """
 
     image_shape: ImageShape
@@ -56,11 +60,20 @@ class StackModel(CausalModel):
     head_width: Positive | None = None
     likelihood: Likelihood | None = None  # type: ignore[assignment]  # CausalModel makes None one
     checkpoint_layers: bool = False
+    classes: Positive | None = None
+    map_features: Positive | None = None
 
     def __post_init__(self) -> None:
         colors, stream = self.image_shape[0], self.stream
         groups = colors if self.color_conditioning else 1
-        super().__init__(self.image_shape, self.levels, self.likelihood, color_groups=groups)
+        super().__init__(
+            self.image_shape,
+            self.levels,
+            self.likelihood,
+            color_groups=groups,
+            classes=self.classes,
+            map_features=self.map_features,
+        )
         self.stem = self.first_layer(colors, stream)
         self.blocks = nn.ModuleList(self.block() for _ in range(self.layers))
         self.skips = nn.ModuleList(
@@ -76,7 +89,13 @@ class StackModel(CausalModel):
 
     def first_layer(self, colors: int, features: int) -> nn.Module:
         """Make the layer under mask A."""
-        return Stem(colors, features, self.first_kernel_size, self.color_groups)
+        return Stem(
+            colors,
+            features,
+            self.first_kernel_size,
+            self.color_groups,
+            conditions=self.conditions,
+        )
 
     @abstractmethod
     def block(self) -> nn.Module:

@@ -40,7 +40,8 @@ def test_walked_once_and_continued_many_times(case, prefix):
     model = case(SHAPE, LEVELS, dtype=torch.float32)
     images = random_images(2, SHAPE, LEVELS)
 
-    walk = Walk(model, 2)
+    context = model.context(None)
+    walk = Walk(model, 2, context)
     walk.advance(given(images), prefix)
     many = walk.repeat(COPIES)
     continued = Recorded(Draw(generators(2 * COPIES)))
@@ -48,7 +49,7 @@ def test_walked_once_and_continued_many_times(case, prefix):
 
     repeated = images.repeat_interleave(COPIES, dim=0)
     known = torch.arange(20).view(4, 5) < prefix
-    anew, draw = Walk(model, 2 * COPIES), Draw(generators(2 * COPIES))
+    anew, draw = Walk(model, 2 * COPIES, context), Draw(generators(2 * COPIES))
     anew.advance(given(repeated), prefix)
     expected_log_probs = Recorded(draw)
     expected = anew.advance(expected_log_probs)
@@ -58,7 +59,7 @@ def test_walked_once_and_continued_many_times(case, prefix):
     assert not found.is_inference()
 
     # the walk that was repeated goes on as if nothing had happened
-    alone = Walk(model, 2)
+    alone = Walk(model, 2, context)
     alone.advance(given(images), prefix)
     assert torch.equal(walk.advance(Draw(generators(2))), alone.advance(Draw(generators(2))))
 

@@ -44,7 +44,7 @@ def draw(seed=1):
 def largest_difference(model, n=2):
     """Of the walk's log-probabilities from the whole forward's on the images that it drew."""
     source = Recorded(draw())
-    images = raster.generate(model, n, source)
+    images = raster.generate(model, n, source, context=model.context(None))
     whole = model.conditionals(images).detach()  # (B, C, levels, H, W)
     return max(
         (seen - whole[:, position.color, :, position.row, position.column]).abs().max().item()
@@ -63,8 +63,9 @@ def test_conditionals_are_those_of_the_whole_forward(case, shape, levels):
 @pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
 def test_same_uniforms_same_images(case, n):
     model = case((3, 3, 4), 5)
-    expected = reference.generate(model, n, draw())
-    assert torch.equal(raster.generate(model, n, draw()), expected)
+    context = model.context(None)
+    expected = reference.generate(model, n, draw(), context=context)
+    assert torch.equal(raster.generate(model, n, draw(), context=context), expected)
 
 
 @pytest.mark.parametrize("case", THREE, ids=name_of)
@@ -87,7 +88,10 @@ def test_float32_is_the_same_to_the_last_bit_in_any_batch_and_on_any_threads(cas
 
     def walk(members, num_threads):
         source = Recorded(Draw([for_images(0, 9)[member] for member in members]))
-        images = raster.generate(model, len(members), source, num_threads=num_threads)
+        context = model.context(None)
+        images = raster.generate(
+            model, len(members), source, context=context, num_threads=num_threads
+        )
         return images, torch.stack(source.log_probs, dim=1)
 
     together = walk(range(9), 1)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from pixelrnn import threads
+from pixelrnn.layers.apply import Context, Whole
+from pixelrnn.layers.conditioning import Conditions
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -15,6 +17,7 @@ from pixelrnn.layers.vertical_stack import VerticalStack
 from pixelrnn.ops import masks
 
 SETTINGS = LSTMSettings(forget_bias=0.5, kernel="reference")
+BOTH, VECTOR, MAP = Conditions(3, 2), Conditions(vector=3), Conditions(map=2)
 LAYERS = {
     "1x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g),
     "1x1 of 4 parts": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, parts=4),
@@ -30,21 +33,30 @@ LAYERS = {
     "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS),
     "vertical stack": lambda f, g: VerticalStack(f, 2 * f, 3, 5, 3, g),
     "vertical stack of one layer": lambda f, g: VerticalStack(f, 2 * f, 1, 1, 3, g),
+    "1x1, given both": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, 1, BOTH),
+    "3x3, given a vector": lambda f, g: MaskedConv2d("B", f, 2 * f, (3, 3), g, 1, VECTOR),
+    "1x5 of 4 parts, given a map": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 5), g, 4, MAP),
+    "stem, row end, given both": lambda f, g: Stem(f, 2 * f, 1, g, True, BOTH),
+    "row LSTM, given both": lambda f, g: RowLSTMLayer(f, 2 * f, 3, g, SETTINGS, BOTH),
+    "diagonal BiLSTM, given both": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS, BOTH),
+    "diagonal BiLSTM, given a map": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS, MAP),
+    "vertical stack, given both": lambda f, g: VerticalStack(f, 2 * f, 3, 5, 3, g, conditions=BOTH),
 }
 
 
-def twin_of(layer, batch, width):
+def twin_of(layer, batch, width, context):
     if isinstance(layer, RowLSTMLayer):
-        return plain.PlainRowLSTM(layer, batch)
+        return plain.PlainRowLSTM(layer, batch, context)
     if isinstance(layer, DiagonalBiLSTMLayer):
-        return plain.PlainDiagonalBiLSTM(layer, batch, width)
+        return plain.PlainDiagonalBiLSTM(layer, batch, width, context)
     if isinstance(layer, VerticalStack):
-        return plain.PlainVerticalStack(layer, batch, width)
+        return plain.PlainVerticalStack(layer, batch, width, context)
     if isinstance(layer, Stem):
         if layer.row_end is not None:
-            return plain.PlainRowEnd(layer, batch, width)
+            return plain.PlainRowEnd(layer, batch, width, context)
         layer = layer.conv
-    return (plain.PlainInputConv if layer.mask_type == "A" else plain.PlainConv)(layer, batch)
+    twin = plain.PlainInputConv if layer.mask_type == "A" else plain.PlainConv
+    return twin(layer, batch, context)
 
 
 def walk(step, x, groups):
@@ -82,12 +94,13 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
         for weight in layer.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
         x = torch.randn(*size, 2, features, dtype=dtype)
-        expected = layer(x)
+        context = Context(torch.randn(2, 3, dtype=dtype), torch.randn(2, 2, *size, dtype=dtype))
+        expected = Whole(context)(layer, x)
         parts = getattr(layer, "parts", 1)
         order = masks.group_index(expected.shape[-1] // parts, groups, parts)
         expected = expected[..., order.argsort(stable=True)]  # colour first, then part
-        got = walk(layer.step(2, size[1]), x, groups)
-        twin = walk(twin_of(layer, 2, size[1]), x, groups)
+        got = walk(layer.step(2, size[1], context), x, groups)
+        twin = walk(twin_of(layer, 2, size[1], context), x, groups)
     torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(twin, expected, rtol=tolerance, atol=tolerance)
 
@@ -97,5 +110,6 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
 def test_an_empty_batch(name, dtype):
     layer = LAYERS[name](4, 3).to(dtype)
     x = torch.zeros(3, 4, 0, 4, dtype=dtype)
+    context = Context(torch.zeros(0, 3, dtype=dtype), torch.zeros(0, 2, 3, 4, dtype=dtype))
     with torch.no_grad():
-        assert walk(layer.step(0, 4), x, 3).shape == layer(x).shape
+        assert walk(layer.step(0, 4, context), x, 3).shape == Whole(context)(layer, x).shape

@@ -17,7 +17,7 @@ Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` f
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -39,7 +39,7 @@ class Memory(ABC):
     """Prepared weights, which never change, and a state that remembers the positions before.
 
     A subclass keeps everything that has a batch axis in `State` attributes, or in attributes that
-    are a `Memory` themselves, and writes `bind`.
+    are a `Memory` themselves or lists of such, and writes `bind`.
     """
 
     @abstractmethod
@@ -54,10 +54,18 @@ class Memory(ABC):
         """Make a copy for a batch n times as large: each image n times, side by side."""
         twin = copy.copy(self)
         for name, part in vars(self).items():
-            if isinstance(part, State | Memory):
-                setattr(twin, name, part.repeat(n))
+            setattr(twin, name, _repeated(part, n))
         twin.bind()
         return twin
+
+
+def _repeated(part: Any, n: int) -> Any:
+    """Repeat what has a batch axis; all else, which never changes, stays as it is."""
+    if isinstance(part, State | Memory):
+        return part.repeat(n)
+    if isinstance(part, list) and any(isinstance(item, Memory) for item in part):
+        return [_repeated(item, n) for item in part]
+    return part
 
 
 class Step(Memory):

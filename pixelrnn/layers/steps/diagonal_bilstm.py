@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import Memory, State, Step, cell_steps, views
+from pixelrnn.layers.steps.conditioning import adding, context_term
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.single_position import advance_of
@@ -44,12 +46,15 @@ class DiagonalBiLSTMStep(Step):
         layer: the layer.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
     """
 
-    def __init__(self, layer: "DiagonalBiLSTMLayer", batch: int, width: int) -> None:
+    def __init__(
+        self, layer: "DiagonalBiLSTMLayer", batch: int, width: int, context: Context | None = None
+    ) -> None:
         conv, hidden = layer.input_to_state, layer.state.hidden[0]
-        self.gates = MaskedConvStep(conv, batch, width, parts=4)
-        self.right = RightScan(layer, batch, width)
+        self.gates = MaskedConvStep(conv, batch, width, context, parts=4)
+        self.right = RightScan(layer, batch, width, context)
         above, left = layer.state.weight[0][..., self.gates.order]  # (F, 4F)
         self.above, self.left = product(above), product(left)
         self.first_cell = layer.state.cell[0]  # (F,)
@@ -77,7 +82,7 @@ class DiagonalBiLSTMStep(Step):
         """Scan the complete row above from the right; add what its states add to this row."""
         if row > 0:
             inputs_above = self.gates.state.rows[:, -1]  # (B, W, in), until gates.begin_row
-            self.state.from_right.copy_(self.right.scan(inputs_above))
+            self.state.from_right.copy_(self.right.scan(inputs_above, row - 1))
         self.gates.begin_row(row)
         self.add_above(self.state.hidden[:, 1:].flatten(0, 1))
         self.state.cell.copy_(self.first_cell)
@@ -113,15 +118,20 @@ class RightScan(Memory):
         layer: the layer.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
     """
 
-    def __init__(self, layer: "DiagonalBiLSTMLayer", batch: int, width: int) -> None:
+    def __init__(
+        self, layer: "DiagonalBiLSTMLayer", batch: int, width: int, context: Context | None = None
+    ) -> None:
         conv, hidden = layer.input_to_state, layer.state.hidden[1]
         weight = conv.masked_weight()[:, :, 0, 0].chunk(2)[1].t()  # (in, 4F)
         above, right = layer.state.weight[1]  # (F, 4F)
         self.weight, self.above, self.right = product(weight), product(above), product(right)
         self.bias = conv.bias.chunk(2)[1]  # (4F,)
         self.first_cell = layer.state.cell[1]  # (F,)
+        second = slice(4 * len(hidden), None)
+        self.context = context_term(conv.conditioning, context, batch, second)
         self.state = RightState(
             hidden=hidden.repeat(batch, width + 1, 1),
             cell=self.first_cell.repeat(batch, 1),
@@ -133,6 +143,7 @@ class RightScan(Memory):
         """See `Memory.bind`."""
         state, pixels = self.state, self.state.gates.unbind(1)
         self.set_inputs = self.weight.add(state.gates.flatten(0, 1), self.bias)
+        self.add_context = adding(self.context, state.gates)
         self.add_above = self.above.add(state.gates.flatten(0, 1))
         self.add_right = [self.right.add(pixel) for pixel in pixels]
         self.states = state.hidden.unbind(1)
@@ -141,10 +152,11 @@ class RightScan(Memory):
             for pixel, hidden in zip(pixels, self.states[:-1], strict=True)
         ]
 
-    def scan(self, row: Tensor) -> Tensor:
+    def scan(self, inputs: Tensor, row: int) -> Tensor:
         """Scan a row: inputs (B, W, in) -> states (B, W, F), valid until the next row."""
         above = self.state.hidden[:, :-1]
-        self.set_inputs(row.flatten(0, 1))
+        self.set_inputs(inputs.flatten(0, 1))
+        self.add_context(row)
         self.add_above(above.flatten(0, 1))
         self.state.cell.copy_(self.first_cell)
         for column in reversed(range(len(self.advance))):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import (
     InputStep,
     State,
@@ -19,6 +20,7 @@ from pixelrnn.layers.steps.base import (
     views,
     windows,
 )
+from pixelrnn.layers.steps.conditioning import adding, context_term
 from pixelrnn.ops import masks
 from pixelrnn.ops.few_rows import Product, product
 
@@ -51,12 +53,19 @@ class MaskedConvStep(Step):
         conv: the layer, or its weights alone.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
         parts: number of parts to compute, the first ones; None: all. The outputs of a colour
             group stand together (`group_order`).
     """
 
     def __init__(
-        self, conv: "MaskedWeight", batch: int, width: int, *, parts: int | None = None
+        self,
+        conv: "MaskedWeight",
+        batch: int,
+        width: int,
+        context: Context | None = None,
+        *,
+        parts: int | None = None,
     ) -> None:
         features = len(conv.bias) // conv.parts
         parts = parts or conv.parts
@@ -73,6 +82,7 @@ class MaskedConvStep(Step):
             product(own[span, out.start :])
             for span, out in zip(self.spans, self.groups_out, strict=True)
         ]
+        self.context = context_term(conv.conditioning, context, batch, self.order)
         self.state = ConvState(
             rows=weight.new_zeros(batch, above + 1, width + self.taps - 1, in_features),
             terms=weight.new_empty(batch, width, out_features),
@@ -96,6 +106,7 @@ class MaskedConvStep(Step):
         rows, terms = self.state.rows, self.state.terms
         width, features = terms.shape[1], rows.shape[-1]
         self.add_above = self.above.add(terms.flatten(0, 1))
+        self.add_context = adding(self.context, terms)
         self.inputs = views(rows[:, -1, self.taps // 2 :], width, self.groups_in)
         self.outputs = views(terms, width, self.groups_out)
         line = rows[:, -1].flatten(1)  # (B, (W + K - 1) * in)
@@ -124,6 +135,7 @@ class MaskedConvStep(Step):
         """Move the rows up by one; set the outputs of the new row to what is known of them."""
         rows, terms = self.state.rows, self.state.terms
         terms.copy_(self.bias)
+        self.add_context(row)
         if rows.shape[1] > 1:
             rows[:, :-1] = rows[:, 1:].clone()
             self.add_above(windows(rows[:, :-1], self.taps))
@@ -153,6 +165,9 @@ class InputConvStep(MaskedConvStep, InputStep):
         return self.outputs[column][group]
 
 
-def step_of(conv: "MaskedConv2d", batch: int, width: int) -> MaskedConvStep:
+def step_of(
+    conv: "MaskedConv2d", batch: int, width: int, context: Context | None
+) -> MaskedConvStep:
     """Make the step for the mask of a layer."""
-    return (InputConvStep if conv.mask_type == "A" else MaskedConvStep)(conv, batch, width)
+    kind = InputConvStep if conv.mask_type == "A" else MaskedConvStep
+    return kind(conv, batch, width, context)

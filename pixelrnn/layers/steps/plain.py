@@ -8,6 +8,8 @@ their twins. Axes: `B` batch, `F` features.
 import torch
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
+from pixelrnn.layers.conditioning import Conditioning
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MaskedWeight
@@ -34,10 +36,32 @@ class Pixels:
         self.known[position][:, group] = values
 
 
-class PlainConv:
-    """y[r, c] = bias + sum over taps of weight[tap] @ x[r - up, c - left]; later colours are 0."""
+class PlainContext:
+    """V vector + U map[r, c], (B, out); zeros (1, out) if a layer is not conditioned."""
 
-    def __init__(self, conv: MaskedWeight, batch: int, parts: int | None = None) -> None:
+    def __init__(self, layer: Conditioning | None, context: Context | None, bias: Tensor) -> None:
+        nothing = torch.zeros_like(bias).expand(1, 1, 1, -1)
+        self.added = nothing if layer is None else layer(context)  # 1 for what is the same
+
+    def __getitem__(self, position: tuple[int, int]) -> Tensor:
+        height, width = self.added.shape[:2]
+        return self.added[position[0] % height, position[1] % width]
+
+
+class PlainConv:
+    """y[r, c] = bias + context + sum over taps of weight[tap] @ x[r - up, c - left].
+
+    Colours that are still to come are 0 in x.
+    """
+
+    def __init__(
+        self,
+        conv: MaskedWeight,
+        batch: int,
+        context: Context | None = None,
+        parts: int | None = None,
+    ) -> None:
+        self.context = PlainContext(conv.conditioning, context, conv.bias)
         self.parts = parts or conv.parts
         self.features = len(conv.bias) // conv.parts
         rows = self.parts * self.features
@@ -58,7 +82,7 @@ class PlainConv:
     def outputs(self, column: int, group: int) -> Tensor:
         """Sum over the taps: (B, out of the group), part by part."""
         _, _, rows, taps = self.weight.shape
-        y = self.bias
+        y = self.bias + self.context[self.row, column][:, : len(self.bias)]
         for up in range(rows):
             for left in range(-(taps // 2), taps // 2 + 1):
                 tap = self.weight[:, :, rows - 1 - up, taps // 2 - left]
@@ -82,8 +106,8 @@ class PlainInputConv(PlainConv):
 class PlainRowEnd(PlainInputConv):
     """The stem's convolution plus row_end @ x[r - 1, W - 1]."""
 
-    def __init__(self, stem: Stem, batch: int, width: int) -> None:
-        super().__init__(stem.conv, batch)
+    def __init__(self, stem: Stem, batch: int, width: int, context: Context | None = None) -> None:
+        super().__init__(stem.conv, batch, context)
         assert stem.row_end is not None
         self.row_end, self.last = stem.row_end, width - 1
 
@@ -96,11 +120,17 @@ class PlainRowEnd(PlainInputConv):
 class PlainVerticalStack:
     """a[r, c] = bias + sum over taps of weight[tap] @ v[r - up, c - left]; v is gate(a) of below.
 
-    The lowest v is the image, moved down by one row. Put out are the links of every a.
+    The lowest v is the image, moved down by one row; the context is added to every a, at its own
+    row. Put out are the links of every a.
     """
 
-    def __init__(self, stack: VerticalStack, batch: int, width: int) -> None:
+    def __init__(
+        self, stack: VerticalStack, batch: int, width: int, context: Context | None = None
+    ) -> None:
         self.layers = [layer for layer in stack.layers if isinstance(layer, VerticalLayer)]
+        self.contexts = [
+            PlainContext(layer.conditioning, context, layer.conv.bias) for layer in self.layers
+        ]
         weights = [layer.conv.weight for layer in self.layers]
         self.v = [Pixels(weight.new_zeros(weight.shape[1]), batch) for weight in weights]
         self.links: dict[int, list[Tensor]] = {}  # of this row: column -> (B, 2 p) of each layer
@@ -114,6 +144,7 @@ class PlainVerticalStack:
         for index, layer in enumerate(self.layers):
             for column, links in self.links.items():
                 a = self._convolved(layer.conv, self.v[index], row - (index == 0), column)
+                a = a + self.contexts[index][row, column]
                 links.append(layer.link(a))
                 if index + 1 < len(self.v):
                     self.v[index + 1].set((row, column), slice(None), gate(a))
@@ -143,8 +174,8 @@ class PlainRowLSTM:
     The cell state is that of the pixel above, [r - 1, c].
     """
 
-    def __init__(self, layer: RowLSTMLayer, batch: int) -> None:
-        self.gates = PlainConv(layer.input_to_state, batch)
+    def __init__(self, layer: RowLSTMLayer, batch: int, context: Context | None = None) -> None:
+        self.gates = PlainConv(layer.input_to_state, batch, context)
         self.kernel = layer.state.weight[0]  # (K, F, 4F)
         self.hidden = Pixels(layer.state.hidden[0], batch)
         self.cell = Pixels(layer.state.cell[0], batch)
@@ -175,9 +206,15 @@ class PlainDiagonalBiLSTM:
     state of the latter.
     """
 
-    def __init__(self, layer: DiagonalBiLSTMLayer, batch: int, width: int) -> None:
+    def __init__(
+        self,
+        layer: DiagonalBiLSTMLayer,
+        batch: int,
+        width: int,
+        context: Context | None = None,
+    ) -> None:
         conv, self.width, features = layer.input_to_state, width, layer.state.weight.shape[2]
-        self.gates = PlainConv(conv, batch, parts=4)
+        self.gates = PlainConv(conv, batch, context, parts=4)
         self.weight = conv.masked_weight()[4 * features :, :, 0, 0]  # of the right: (4F, in)
         self.bias = conv.bias[4 * features :]
         self.kernels = layer.state.weight  # (D, 2, F, 4F): above, neighbour
@@ -190,6 +227,7 @@ class PlainDiagonalBiLSTM:
         above, right = self.kernels[1]
         for column in reversed(range(self.width if row else 0)):
             gates = self.bias + self.gates.x[row - 1, column] @ self.weight.t()
+            gates = gates + self.gates.context[row - 1, column][:, len(self.bias) :]
             gates = gates + self.hidden[1][row - 2, column] @ above
             gates = gates + self.hidden[1][row - 1, column + 1] @ right
             *_, cell, hidden = equation_3(gates, self.cell[1][row - 1, column + 1])

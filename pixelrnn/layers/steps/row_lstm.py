@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import State, Step, cell_steps, views, windows
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
@@ -37,10 +38,13 @@ class RowLSTMStep(Step):
         layer: the layer.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
     """
 
-    def __init__(self, layer: "RowLSTMLayer", batch: int, width: int) -> None:
-        self.gates = MaskedConvStep(layer.input_to_state, batch, width)
+    def __init__(
+        self, layer: "RowLSTMLayer", batch: int, width: int, context: Context | None = None
+    ) -> None:
+        self.gates = MaskedConvStep(layer.input_to_state, batch, width, context)
         weight = layer.state.weight[0]  # (K, F, 4F)
         self.taps, features, _ = weight.shape
         self.groups = masks.group_slices(features, layer.input_to_state.color_groups)

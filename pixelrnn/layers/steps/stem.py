@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import InputStep, State
 from pixelrnn.layers.steps.masked_conv import InputConvStep
 from pixelrnn.ops import masks
@@ -35,10 +36,13 @@ class RowEndStep(InputStep):
         stem: the layer, with `row_end`.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
     """
 
-    def __init__(self, stem: "Stem", batch: int, width: int) -> None:
-        self.conv = InputConvStep(stem.conv, batch, width)
+    def __init__(
+        self, stem: "Stem", batch: int, width: int, context: Context | None = None
+    ) -> None:
+        self.conv = InputConvStep(stem.conv, batch, width, context)
         assert stem.row_end is not None
         weight = stem.row_end.weight.t()  # (C, F)
         self.weight = product(weight)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from pixelrnn.layers.apply import Context
 from pixelrnn.layers.gate import gate
 from pixelrnn.layers.steps.base import (
     InputStep,
@@ -19,6 +20,7 @@ from pixelrnn.layers.steps.base import (
     views,
     windows,
 )
+from pixelrnn.layers.steps.conditioning import adding, context_term
 from pixelrnn.ops import masks
 from pixelrnn.ops.few_rows import product
 
@@ -50,9 +52,12 @@ class VerticalStep(InputStep):
         stack: the layer.
         batch: B.
         width: W.
+        context: what the images are conditioned on.
     """
 
-    def __init__(self, stack: "VerticalStack", batch: int, width: int) -> None:
+    def __init__(
+        self, stack: "VerticalStack", batch: int, width: int, context: Context | None = None
+    ) -> None:
         layers = cast("list[VerticalLayer]", list(stack.layers))
         self.taps = [layer.conv.kernel_size for layer in layers]
         self.convs = [product(_matrix(layer.conv.weight)) for layer in layers]
@@ -64,6 +69,9 @@ class VerticalStep(InputStep):
         self.order = group_order(features, stack.color_groups, stack.parts).to(like.device)
         self.groups_in = masks.group_slices(colors, stack.color_groups)
         self.groups_out = group_columns(features, stack.color_groups, stack.parts)
+        self.contexts = [
+            context_term(layer.conditioning, context, batch, slice(None)) for layer in layers
+        ]
         first, other = self.taps[0], self.taps[-1]
         self.state = VerticalState(
             pixels=like.new_zeros(batch, first // 2 + 2, width + first - 1, colors),
@@ -77,7 +85,7 @@ class VerticalStep(InputStep):
     def bind(self) -> None:
         """See `Memory.bind`."""
         pixels, links = self.state.pixels, self.state.links
-        width = links.shape[1]
+        batch, width, _ = links.shape
         self.inputs = views(pixels[:, -1, self.taps[0] // 2 :], width, self.groups_in)
         self.outputs = views(links, width, self.groups_out)
         self.by_layer = torch.empty_like(links)  # the links, before those of a group are gathered
@@ -87,6 +95,8 @@ class VerticalStep(InputStep):
             conv.add(self.features, bias)
             for conv, bias in zip(self.convs, self.conv_biases, strict=True)
         ]
+        rows = self.features.unflatten(0, (batch, width))
+        self.add_context = [adding(context, rows) for context in self.contexts]
         self.link = [
             link.add(share, bias)
             for link, share, bias in zip(self.links, shares, self.link_biases, strict=True)
@@ -99,6 +109,7 @@ class VerticalStep(InputStep):
         seen = pixels[:, :-1]
         for index, taps in enumerate(self.taps):
             self.convolve[index](windows(seen, taps))
+            self.add_context[index](row)
             self.link[index](self.features)
             if index + 1 < len(self.taps):
                 seen = self.state.rows[:, index]
