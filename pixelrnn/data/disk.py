@@ -16,19 +16,23 @@ _UNFINISHED = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp
 _FOREIGN_AGE = 24 * 3600  # seconds until another machine's unfinished file counts as abandoned
 
 
-def sweep(folder: Path, name: str = "*") -> None:
+def sweep(folder: Path, name: str = "*", alone: bool = False) -> None:
     """Remove unfinished files and folders that a process left which is gone.
 
     Args:
         folder: where to look.
         name: name of the finished file; all by default.
+        alone: nobody else writes there, so that whatever is unfinished is left over. In containers
+            a process that is gone often had the number of the present one.
     """
     for path in folder.glob(f".{name}.*.tmp"):
         match = _UNFINISHED.fullmatch(path.name)
         if match is None:
             continue
         with contextlib.suppress(OSError):
-            if match["host"] == atomic.host():
+            if alone:
+                abandoned = True
+            elif match["host"] == atomic.host():
                 abandoned = not _alive(int(match["pid"]))
             else:
                 abandoned = time.time() - path.stat().st_mtime > _FOREIGN_AGE

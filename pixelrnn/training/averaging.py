@@ -55,9 +55,12 @@ class AveragedWeights(WeightAveraging):
             self._in_place = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the weights until the end of the training is saved; `teardown` puts them away."""
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the average in the model."""
-        if self._has_average():
-            super().on_train_end(trainer, pl_module)
+        if stage == "fit" and self._has_average():
+            self._copy_average_to_current(pl_module)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

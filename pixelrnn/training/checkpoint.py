@@ -2,7 +2,7 @@
 
 A flipped bit in tensor data loads silently, so a SHA-256 stands beside each file. It is written
 first and holds the digests of the new and the old file: whenever the process dies, what lies on
-disc is either checkpoint, and passes.
+disc is either checkpoint, and passes. Of last.ckpt the one before is kept as last-previous.ckpt.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,24 +23,43 @@ from pixelrnn.errors import RunError
 log = logging.getLogger(__name__)
 
 
+LAST, PREVIOUS, BEST = "last.ckpt", "last-previous.ckpt", "best.ckpt"
+"""The checkpoints of a run, in the order in which a resume tries them."""
+
+
+class Keep(NamedTuple):
+    """Lightning's `storage_options` of a checkpoint whose older version stays.
+
+    Attributes:
+        previous: where the file goes that a new one replaces.
+    """
+
+    previous: Path
+
+
 class AtomicCheckpointIO(CheckpointIO):
     """Lightning's hook for writing and reading checkpoint files."""
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Keep | None = None
     ) -> None:
-        """Serialise to memory, then replace the file at once."""
+        """Serialise to memory, then replace the file at once.
+
+        Args:
+            checkpoint: tensors and plain values.
+            path: the file.
+            storage_options: keeps the present file under another name; None: it is gone.
+        """
         path = Path(path)
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         content = buffer.getbuffer()
-        digests = [hashlib.sha256(content).hexdigest()]
-        if path.is_file():
-            digests.append(_sha256(path))
-        with atomic.replacing(_digest_file(path)) as file:
-            json.dump(digests, file)
+        present = _sha256(path) if path.is_file() else None
         with atomic.replacing(path, "wb") as file:
             file.write(content)
+            if present is not None and storage_options is not None:
+                _keep(path, present, storage_options.previous)
+            _write_digests(path, hashlib.sha256(content).hexdigest(), present)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -91,7 +111,8 @@ class Resume(NamedTuple):
 def to_resume(run: Path) -> Resume | None:
     """Find the checkpoint from which a half-done run goes on.
 
-    That is last.ckpt; if it is damaged, best.ckpt, which is said in a warning.
+    That is last.ckpt; if it is damaged, the one before it, then best.ckpt, which is said in a
+    warning.
 
     Args:
         run: run folder.
@@ -103,8 +124,8 @@ def to_resume(run: Path) -> Resume | None:
         RunError: one is there, but none from which training can go on, or a folder is in its place.
     """
     reasons: list[str] = []
-    for name in ("last", "best"):
-        path = run / "checkpoints" / f"{name}.ckpt"
+    for name in (LAST, PREVIOUS, BEST):
+        path = run / "checkpoints" / name
         if path.is_dir():
             raise RunError(f"{path}: is a folder; move it away, a checkpoint goes there")
         if not path.is_file():
@@ -129,6 +150,25 @@ def _resumable(path: Path) -> int:
         if key not in content:
             raise RunError(f"{path}: holds weights only, no {key}: training cannot go on from it")
     return int(content["global_step"])
+
+
+def _keep(path: Path, digest: str, previous: Path) -> None:
+    """Give the present file a second name, which it keeps when a new one takes its place."""
+    present = _sha256(previous) if previous.is_file() else None
+    _write_digests(previous, digest, present)
+    link = atomic.unfinished_name(previous)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without links: for a moment the file has the older name only
+        os.replace(path, previous)
+    else:
+        os.replace(link, previous)
+
+
+def _write_digests(path: Path, new: str, present: str | None) -> None:
+    """Allow for the file that is there and for the one that will take its place."""
+    with atomic.replacing(_digest_file(path)) as file:
+        json.dump([digest for digest in (new, present) if digest is not None], file)
 
 
 def _digest_file(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pixelrnn.data import disk
 from pixelrnn.errors import RunError
 from pixelrnn.runs import record, signature
 from pixelrnn.training import process
@@ -39,7 +40,9 @@ def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def held(run: Path) -> Iterator[None]:
-    """Make the folder, and hold its lock; only the process that writes does.
+    """Make the folder, hold its lock, and remove what a killed process left half written.
+
+    Only the process that writes does this.
 
     Raises:
         RunError: another process holds it, or the folder cannot be written.
@@ -57,6 +60,9 @@ def held(run: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{error.filename or run}: cannot be written ({error.strerror})") from error
     try:
+        disk.sweep(run, alone=True)
+        disk.sweep(run / "checkpoints", alone=True)
+        disk.sweep(run / "samples")  # where other commands write, too
         yield
     finally:
         lock.release()

@@ -2,7 +2,7 @@
 
     best.ckpt   after a validation that is better than all before, and at no other time
     last.ckpt   after every validation and epoch, every few minutes, when a signal asks to stop,
-                and before a validation begins
+                before a validation begins, and at the end of the training
 
 All states are saved between two optimiser steps, never between the batches of one accumulated step.
 A signal that arrives in a validation leaves at once: the state before it is on disc, marked so that
@@ -20,6 +20,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from pixelrnn.arguments import checked
+from pixelrnn.training import checkpoint as checkpoint_files
 from pixelrnn.training import interruption, random_state
 from pixelrnn.training.csv_log import MetricsCSV
 
@@ -31,6 +32,7 @@ Minutes = Annotated[float, Field(gt=0)]
 class RunCheckpoints(Checkpoint):
     """Writes best.ckpt and last.ckpt of a run, and stops the training when a signal asks for it.
 
+    The last.ckpt before the present one is kept as last-previous.ckpt, should the disc damage one.
     Without validation images best.ckpt is the state after the last epoch. A training that ends
     before its first validation leaves its last state as best.ckpt.
 
@@ -49,6 +51,7 @@ class RunCheckpoints(Checkpoint):
         self._validated_step = -1
         self._saved_at = time.monotonic()
         self._validation_due = False
+        self._stops = False
         self._generators: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,8 +74,8 @@ class RunCheckpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Stop at once if the run was about to, by early stopping; tell the logger of a resume."""
-        trainer.should_stop = bool(checkpoint.get("should_stop"))
+        """Tell the logger of a resume; note whether the run was about to stop early."""
+        self._stops = bool(checkpoint.get("should_stop"))
         for name, state in checkpoint.get("callbacks", {}).items():
             if name.startswith("ModelCheckpoint") and state.get("best_model_score") is not None:
                 self.best = float(state["best_model_score"])  # as written by version 0.1.0
@@ -82,6 +85,8 @@ class RunCheckpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let signals wait for the end of a step from here on."""
         self._saved_at = time.monotonic()
+        if self._stops:
+            _stop_early(trainer)
         if self._generators is not None:
             random_state.restore(self._generators)
             self._note_saved(trainer)
@@ -133,7 +138,7 @@ class RunCheckpoints(Checkpoint):
         score = float(trainer.callback_metrics.get(MONITOR, math.nan))
         if score < (math.inf if self.best is None else self.best):
             self.best = score
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            trainer.save_checkpoint(self.folder / checkpoint_files.BEST)
         if not trainer.fit_loop._should_accumulate():
             self._save_last(trainer)
             self._validated_step = trainer.global_step
@@ -141,16 +146,17 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after an epoch without validation, and leave if a signal asks for it."""
-        if self._validated_step != trainer.global_step:
+        if self._validated_step != trainer.global_step and not _is_over(trainer):
             if not trainer.enable_validation:
-                trainer.save_checkpoint(self.folder / "best.ckpt")
+                trainer.save_checkpoint(self.folder / checkpoint_files.BEST)
             self._save_last(trainer)
         self._leave_if_asked()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make sure that there is a best.ckpt; signals take effect at once from here on."""
-        if self.best is None and trainer.enable_validation:
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+        """Save the end, and see that there is a best.ckpt; signals take effect at once now."""
+        if self.best is None or not trainer.enable_validation:
+            trainer.save_checkpoint(self.folder / checkpoint_files.BEST)
+        self._save_last(trainer)
         self._let_signals_through()
         self._leave_if_asked()
 
@@ -166,7 +172,8 @@ class RunCheckpoints(Checkpoint):
         return waited >= 60 * self.every_minutes or (watch is not None and watch.asked)
 
     def _save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        kept = checkpoint_files.Keep(self.folder / checkpoint_files.PREVIOUS)
+        trainer.save_checkpoint(self.folder / checkpoint_files.LAST, storage_options=kept)
         self._saved_at = time.monotonic()
         self._note_saved(trainer)
 
@@ -193,6 +200,33 @@ def _curves(trainer: Trainer) -> list[MetricsCSV]:
 
 def _in_training(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+
+
+def _stop_early(trainer: Trainer) -> None:
+    """Let a resumed training end at once, with the counts that it had without an interruption.
+
+    Lightning counts the epoch that it breaks off as done. A training that is told to stop before
+    it has started would skip its end, and what is done there.
+    """
+    trainer.should_stop = True
+    epochs = trainer.fit_loop.epoch_progress
+    if epochs.current.processed < epochs.current.started:
+        epochs.increment_processed()
+        epochs.increment_completed()
+        epochs.current.completed = epochs.current.processed
+
+
+def _is_over(trainer: Trainer) -> bool:
+    """Whether no epoch comes after the one that has just ended.
+
+    `trainer.fit_loop.done` is not asked: it changes the count of epochs.
+    """
+    loop = trainer.fit_loop
+    return (
+        (trainer.should_stop and loop._can_stop_early)
+        or 0 <= trainer.max_steps <= trainer.global_step
+        or 0 <= (loop.max_epochs or -1) <= loop.epoch_progress.current.processed
+    )
 
 
 def _settle_validation(loops: dict[str, Any], due: bool) -> None:

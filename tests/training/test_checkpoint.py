@@ -45,6 +45,78 @@ def test_death_between_digest_and_file_leaves_a_sound_checkpoint(path, monkeypat
     assert checkpoint.read(path)["epoch"] == 3
 
 
+def numbered(number):
+    return {**RESUMABLE, "global_step": number}
+
+
+def save_last(run, number):
+    folder = run / "checkpoints"
+    keep = checkpoint.Keep(folder / "last-previous.ckpt")
+    AtomicCheckpointIO().save_checkpoint(numbered(number), folder / "last.ckpt", keep)
+
+
+def stored(run):
+    """Step of each of the two newest checkpoints that passes its check."""
+    found = {}
+    for name in ("last", "last-previous"):
+        try:
+            found[name] = checkpoint.read(run / "checkpoints" / f"{name}.ckpt")["global_step"]
+        except RunError:
+            found[name] = None
+    return found
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_one_before_is_kept(tmp_path, monkeypatch, links):
+    if not links:  # as on FAT
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "not here")))
+    for number in (1, 2, 3):
+        save_last(tmp_path, number)
+    assert stored(tmp_path) == {"last": 3, "last-previous": 2}
+    names = {"last.ckpt", "last.ckpt.sha256", "last-previous.ckpt", "last-previous.ckpt.sha256"}
+    assert set(os.listdir(tmp_path / "checkpoints")) == names
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_death_at_any_moment_of_a_save_leaves_two_sound_checkpoints(tmp_path, monkeypatch, links):
+    """At each rename and link in turn: at worst, without links, the newest has the older name."""
+    real, left = {name: getattr(os, name) for name in ("replace", "link")}, [0]
+
+    def dies(name):
+        def call(*arguments):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            if name == "link" and not links:
+                raise OSError(1, "not here")
+            return real[name](*arguments)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, dies(name))
+    deaths = 0
+    for at in range(1, 20):
+        run, left[0] = tmp_path / str(at), 0
+        save_last(run, 1)
+        save_last(run, 2)
+        left[0] = at
+        try:
+            save_last(run, 3)
+        except KeyboardInterrupt:
+            deaths += 1
+            assert checkpoint.to_resume(run).step in (2, 3)
+            assert stored(run)["last-previous"] in (1, 2)
+            assert stored(run)["last"] in ((2, 3) if links else (2, 3, None))
+            left[0] = 0
+            save_last(run, 4)
+            assert stored(run)["last"] == 4
+            assert stored(run)["last-previous"] in (2, 3)
+        else:
+            break
+    assert deaths == 5
+
+
 @pytest.mark.parametrize("where", [100, 2000, -50])
 def test_a_flipped_bit_is_found(path, where):
     content = bytearray(path.read_bytes())

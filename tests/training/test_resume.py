@@ -46,11 +46,12 @@ def assert_equal(one, other, path=""):
 
 
 def assert_same_run(one, other):
-    """Both checkpoints and the curves are the same; progress counters aside, which count tries."""
+    """Both checkpoints and the curves are the same; of the progress, the counts that go on."""
     for name in ("best", "last"):
         ours, theirs = state(one, name), state(other, name)
         for content in (ours, theirs):
-            content.pop("loops")
+            epochs = content.pop("loops")["fit_loop"]["epoch_progress"]["current"]
+            content["epochs"] = epochs["processed"], epochs["completed"]
         assert_equal(ours, theirs, name)
     assert rows(one) == rows(other)
 
@@ -227,9 +228,24 @@ def test_the_best_so_far_of_a_run_of_version_0_1_0_is_kept(tmp_path):
     assert state(tmp_path)["callbacks"]["RunCheckpoints"]["best"] == 0.5
 
 
+@pytest.mark.parametrize("moment", [("on_train_batch_end", 9), ("on_train_batch_start", 13)])
+def test_a_damaged_last_falls_back_to_the_one_before_and_ends_the_same(tmp_path, whole, moment):
+    """Killed, and then the disc damages last.ckpt: fewer steps are kept, none is wrong."""
+    with pytest.raises(Killed):
+        fit(tmp_path, At(*moment, kill), minutes=1e-9)
+    before = state(tmp_path)["global_step"]
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half")
+    found = checkpoint.to_resume(tmp_path)
+    assert found.path.name == "last-previous.ckpt"
+    assert before - 1 <= found.step <= before
+    fit(tmp_path, resume=found.path)
+    assert_same_run(whole(), tmp_path)
+
+
 def test_a_fallen_back_resume_from_best_goes_on(tmp_path):
     fit(tmp_path, max_epochs=2)
-    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half")
+    for name in ("last", "last-previous"):
+        (tmp_path / "checkpoints" / f"{name}.ckpt").write_bytes(b"half")
     best = checkpoint.to_resume(tmp_path).path
     assert best.name == "best.ckpt"
     fit(tmp_path, resume=best)
