@@ -41,6 +41,8 @@ Temperature = Annotated[float, AfterValidator(_above_zero)]
 Split = Literal["train", "val", "test"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 """Where to compute, in Lightning's words."""
+StyleName = Literal["light", "dark"]
+"""The background of a figure."""
 ImageShape = tuple[Positive, Positive, Positive]
 """(C, H, W): colours, rows, columns."""
 

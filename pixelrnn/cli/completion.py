@@ -54,15 +54,22 @@ def candidates(line: str, verbs: typing.Iterable[str]) -> list[str]:
     if words[0] not in verbs:
         return []
     try:
-        found = _of_train(words[1:], last) if words[0] == "train" else _of_verb(words[0], last)
+        found = _of_train(words[1:], last) if words[0] == "train" else _of_verb(words, last)
         return sorted({word for word in found if word.startswith(last)})
     except PixelRNNError:  # what is typed already is wrong, and will be refused with its reason
         return []
 
 
-def _of_verb(verb: str, last: str) -> Iterator[str]:
-    """Keys of a plain verb, or values of one."""
-    function: Callable[..., Any] = getattr(importlib.import_module(f"pixelrnn.cli.{verb}"), verb)
+def _of_verb(words: list[str], last: str) -> Iterator[str]:
+    """Keys of a plain verb, or values of one; first the kinds of a verb that has several."""
+    module = importlib.import_module(f"pixelrnn.cli.{words[0]}")
+    function: Callable[..., Any] = getattr(module, words[0])
+    kinds: list[str] | None = getattr(module, "KINDS", None)
+    if kinds is not None:
+        if len(words) == 1:
+            yield from kinds
+            return
+        function = function(words[1])
     key, equals, _ = last.partition("=")
     if not equals:
         yield from (f"{name}=" for name in signatures.keys(function))

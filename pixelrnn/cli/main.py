@@ -21,6 +21,7 @@ VERBS = {
     "complete": "draw hidden parts of images anew:  pixelrnn complete run=runs/... occlude=bottom",
     "compress": "images to a file, lossless:       pixelrnn compress run=... in=DIR out=x.prnn",
     "decompress": "the images of such a file:      pixelrnn decompress run=... in=x.prnn out=DIR",
+    "figure": "pictures of what was learnt:   pixelrnn figure surprise run=runs/...",
     "audit": "reported bits against real ones: pixelrnn audit run=runs/... split=test",
 }
 

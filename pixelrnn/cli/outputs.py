@@ -5,14 +5,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from pixelrnn import atomic, pictures
+from pixelrnn import atomic
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.runs import record
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENDINGS = (".png", ".npy")
 _GENERATOR_BYTES = 5_056
@@ -36,11 +38,20 @@ def target(run: str, out: str | None, name: str) -> Path:
         raise ConfigError(f"out={out}: is a folder; give a path in it, such as {path / 'images'}")
     if path.suffix in ENDINGS:
         path = path.with_suffix("")
-    with explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+    make_folder(path.parent)
     return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of what will be written.
+
+    Raises:
+        RunError: it cannot be made or written.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
 
 
 def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
@@ -59,7 +70,7 @@ def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def save(chunks: Iterable[Tensor], levels: int, path: Path, columns: int | None = None) -> Path:
+def save(chunks: "Iterable[Tensor]", levels: int, path: Path, columns: int | None = None) -> Path:
     """Write all images, or those finished when the drawing breaks off, as `path`.npy and .png.
 
     Args:
@@ -86,8 +97,10 @@ def save(chunks: Iterable[Tensor], levels: int, path: Path, columns: int | None 
     return path.with_name(f"{path.name}.png")
 
 
-def save_picture(images: Tensor, levels: int, path: Path, columns: int | None = None) -> Path:
+def save_picture(images: "Tensor", levels: int, path: Path, columns: int | None = None) -> Path:
     """Write a grid as `path`.png."""
+    from pixelrnn import pictures
+
     picture = path.with_name(f"{path.name}.png")
     with explained(picture), atomic.replacing(picture, "wb") as file:
         pictures.grid(images, levels, columns).save(file, format="png")
@@ -103,8 +116,10 @@ def explained(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write(finished: list[Tensor], levels: int, path: Path, columns: int | None) -> str:
+def _write(finished: "list[Tensor]", levels: int, path: Path, columns: int | None) -> str:
     """Write picture and array; returns what to tell the user."""
+    import torch
+
     images = torch.cat(finished)
     array = path.with_name(f"{path.name}.npy")
     with explained(array), atomic.replacing(array, "wb") as file:

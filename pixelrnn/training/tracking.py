@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+from PIL import Image
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from pixelrnn.errors import ConfigError
@@ -52,6 +53,22 @@ def summarise(loggers: list[Logger], metrics: dict[str, float]) -> None:
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.summary.update(metrics)
+
+
+def add_picture(config: dict[str, Any], name: str, picture: Image.Image) -> None:
+    """Put a picture into the W&B run of a stored run, which is opened again for it.
+
+    Args:
+        config: of a run that was trained with W&B; its `folder` says where it lies now.
+        name: under which W&B shows the picture.
+        picture: what to show.
+
+    Raises:
+        ConfigError: the logger refuses its arguments.
+    """
+    only = {"logger": {"wandb": config["logger"]["wandb"]}}
+    with session(config, build(config | only)) as (logger,):
+        logger.experiment.log({name: wandb.Image(picture)})  # type: ignore[attr-defined]
 
 
 def wandb_id(config: dict[str, Any]) -> str | None:

@@ -80,6 +80,11 @@ def test_hydra_tells_how_it_composes(topic, capfd):
         ("pixelrnn evaluate spl", ["split="], ["run="]),
         ("pixelrnn evaluate split=", ["split=train", "split=val", "split=test"], []),
         ("pixelrnn complete occlude=b", ["occlude=bottom"], ["occlude=all"]),
+        ("pixelrnn figure su", ["surprise"], ["run="]),
+        ("pixelrnn figure surprise st", ["style="], ["split="]),
+        ("pixelrnn figure surprise style=", ["style=light", "style=dark"], []),
+        ("pixelrnn figure surprise run=", ["run=runs/mine"], []),
+        ("pixelrnn figure surprice st", [], ["style="]),
         ("pixelrnn no_such ", [], ["run="]),
     ],
 )

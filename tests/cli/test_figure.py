@@ -1,0 +1,152 @@
+"""`pixelrnn figure`: every kind is drawn from a run, and what cannot be drawn is one line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pixelrnn.cli import docstrings, figure, signatures
+from pixelrnn.cli.main import main
+from tests.cli.commands import QUIET, TINY
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
+
+SMALL = {
+    "likelihood": ["n=5", "show=3"],
+    "surprise": ["n=2", "first=3"],
+}
+"""Keys that keep each kind cheap."""
+
+
+def drawn(kind, run, *words):
+    """The picture that the verb wrote."""
+    assert main(["figure", kind, f"run={run}", "threads=1", *SMALL[kind], *words]) == 0
+    return Image.open(next(iter((run / "figures").glob(f"{kind}.*"))))
+
+
+def refused(capfd, *words, code=2):
+    assert main(["figure", *words]) == code
+    out, err = capfd.readouterr()
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert out == ""
+    return lines[0]
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_kind_is_drawn_into_the_run_folder(kind, run, capfd):
+    picture = drawn(kind, run)
+    assert picture.format == "PNG"
+    assert min(picture.size) > 100
+    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    assert capfd.readouterr().out.strip() == str(run / "figures" / f"{kind}.png")
+
+
+@pytest.mark.parametrize("kind", figure.KINDS)
+def test_every_key_of_every_kind_is_explained(kind, capfd):
+    verb = figure.figure(kind)
+    explained = docstrings.arguments(verb.__doc__)
+    assert set(explained) == set(signatures.parameters(verb))
+    assert all(explained.values())
+    assert main(["figure", kind, "--help"]) == 0
+    out = capfd.readouterr().out
+    assert out.startswith(f"usage: pixelrnn figure {kind} ")
+    assert all(f"  {key}=" in out for key in signatures.keys(verb))
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_the_kinds_are_listed(words, capfd):
+    assert main(["figure", *words]) == 0
+    out = capfd.readouterr().out
+    assert all(f"\n  {kind} " in out for kind in figure.KINDS)
+    files = (Path(figure.__file__).parent / "figures").glob("[!_]*.py")
+    assert sorted(path.stem for path in files) == figure.KINDS
+
+
+def test_the_style_is_the_background(run):
+    assert drawn("surprise", run, "style=dark").convert("L").getpixel((0, 0)) < 40
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_out_names_place_and_form(ending, run):
+    out = Path(f"new/mine.{ending}")
+    assert main(["figure", "surprise", f"run={run}", "n=1", "threads=1", f"out={out}"]) == 0
+    start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
+    assert out.read_bytes().startswith(start)
+    assert not (run / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["surprice", "run=x"], "surprice: no such figure; did you mean surprise?"),
+        (["surprise"], "run: must be given, as run=..."),
+        (["surprise", "run=nowhere"], "nowhere: no such run folder"),
+        (["surprise", "run=x", "spilt=test"], "spilt: no such key; did you mean split?"),
+        (["surprise", "run=x", "n=0"], "n=0: input should be greater than or equal to 1"),
+        (["surprise", "run=x", "style=grey"], "style=grey: input should be 'light' or 'dark'"),
+        (["likelihood", "run=x", "images=tests"], "images=tests: input should be 'samples'"),
+    ],
+)
+def test_wrong_words_are_one_line(words, says, capfd):
+    assert says in refused(capfd, *words)
+    assert os.listdir() == []
+
+
+def test_what_a_run_cannot_give_is_one_line(run, capfd):
+    given = ["surprise", f"run={run}"]
+    assert "n=1000: the test split has 225 images" in refused(capfd, *given, "n=1000")
+    assert "first=225 n=1: the test split has" in refused(capfd, *given, "first=225", "n=1")
+    assert "out=a.jpg: must end in .png, .pdf, .svg" in refused(capfd, *given, "out=a.jpg")
+    assert "wandb=true: the run was trained without W&B" in refused(capfd, *given, "wandb=true")
+    Path("file").touch()
+    assert "file: cannot be written" in refused(capfd, *given, "out=file/a.png")
+    shutil.rmtree(run / "checkpoints")
+    assert "no checkpoint" in refused(capfd, *given)
+
+
+def test_a_full_disc_is_one_line_and_leaves_the_earlier_picture(run, capfd, monkeypatch):
+    drawn("surprise", run)
+    capfd.readouterr()
+    before = (run / "figures/surprise.png").read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    err = refused(capfd, "surprise", f"run={run}", "n=1", "threads=1")
+    assert err.endswith("surprise.png: cannot be written (No space left on device)")
+    assert (run / "figures/surprise.png").read_bytes() == before
+    assert len(list((run / "figures").iterdir())) == 1
+
+
+def test_help_and_typos_import_nothing_heavy():
+    script = (
+        "import sys, pixelrnn.cli.main as m\n"
+        "assert m.main(['figure']) == 0\n"
+        f"for kind in {figure.KINDS!r}:\n"
+        "    assert m.main(['figure', kind, '--help']) == 0\n"
+        "    assert m.main(['figure', kind, 'run=x', 'stile=dark']) == 2\n"
+        "print('loaded', *sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.rpartition("loaded")[2].split())
+    assert "pixelrnn.cli.figures.surprise" in loaded
+    assert not loaded & {"torch", "matplotlib", "pytorch_lightning", "hydra", "wandb"}
+
+
+def test_the_picture_goes_to_the_wandb_run(tmp_path):
+    """Offline, too: a second file of the same run, which `wandb sync` adds to it."""
+    words = [word for word in TINY if word not in QUIET[1:2]]
+    assert main([*words, "logger=default", f"folder={tmp_path}/run"]) == 0
+    run = (tmp_path / "run").rename(tmp_path / "moved")
+    drawn("surprise", run, "wandb=true")
+    (added,) = (run / "wandb").glob("offline-run-*/files/media/images/figures/surprise_*.png")
+    assert Image.open(added).size == Image.open(run / "figures/surprise.png").size
+    names = {path.name.split("-", 3)[3] for path in (run / "wandb").glob("offline-run-*")}
+    assert names == {json.loads((run / "results.json").read_text())["wandb_id"]}
