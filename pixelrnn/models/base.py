@@ -32,6 +32,10 @@ class ImageDistribution(Described, nn.Module, ABC):
         image_shape: (C, H, W) of the images it scores and makes.
         levels: number of values of a sub-pixel.
         classes: number of classes if it is class-conditional; labels then go with every call.
+
+    Attributes:
+        class_names: what the labels 0, 1, ... stood for in training; empty if it is not known.
+            Checkpoints hold them, and `load_model` sets them.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class ImageDistribution(Described, nn.Module, ABC):
         self.image_shape = (colors, height, width)
         self.levels = levels
         self.classes = classes
+        self.class_names: tuple[str, ...] = ()
 
     @property
     def order(self) -> Tensor:

@@ -13,12 +13,11 @@ from typing import Any
 from pixelrnn.results import conf_files, shipped
 from pixelrnn.results.conf_files import flat
 from pixelrnn.results.descriptions import Benchmark, Scale, Settings
+from pixelrnn.runs import from_data
 from pixelrnn.runs.signature import effective
 
 _COMPARED = ("model", "data")
 _FREE = ("data.batch_size", "data.seed")
-_FROM_DATA = ("image_shape", "levels")
-"""Keys that are null in conf and filled from the data when a run starts."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Expected:
         """Whether a run's configuration has these settings."""
         found = flat(config)
         return bool(config) and all(
-            found[key] == value if key in found else key not in self.stated
+            _agree(key, found[key], value) if key in found else key not in self.stated
             for key, value in self.values.items()
         )
 
@@ -93,7 +92,14 @@ def _counts(key: str, value: Any, fixed: Sequence[str]) -> bool:
         return False
     if isinstance(value, str) and "${" in value:  # a seed, a path
         return False
-    return not (value is None and name.rpartition(".")[2] in _FROM_DATA)
+    return not (value is None and from_data.is_open(name.rpartition(".")[2], value))
+
+
+def _agree(key: str, found: Any, value: Any) -> bool:
+    """Whether a run has the value of a row; "data" stands for what the data filled in."""
+    if value == from_data.WORD and from_data.is_open(key.rpartition(".")[2], value):
+        return found is not None
+    return bool(found == value)
 
 
 def _has_effect(key: str) -> bool:

@@ -12,14 +12,17 @@ from pixelrnn import arguments
 from pixelrnn.errors import ConfigError
 from pixelrnn.runs import nodes
 
+IsOpen = Callable[[str, Any], bool]
 
-def converted(config: Any, path: str, open_keys: tuple[str, ...] = ()) -> Any:
+
+def converted(config: Any, path: str, is_open: IsOpen | None = None) -> Any:
     """Check every node of a plain configuration against its constructor.
 
     Args:
         config: resolved container.
         path: dotted name of the container, for the error text; "" for the whole.
-        open_keys: keys of nodes that may still be null, whatever their type: they are filled later.
+        is_open: says of a key and its value whether it is filled in later; it is not checked then.
+            None: no key is.
 
     Returns:
         The same container with all values converted to the declared types.
@@ -28,11 +31,11 @@ def converted(config: Any, path: str, open_keys: tuple[str, ...] = ()) -> Any:
         ConfigError: unknown or ill-typed keys, or a target that does not exist.
     """
     if isinstance(config, list):
-        return [converted(item, f"{path}[{index}]", open_keys) for index, item in enumerate(config)]
+        return [converted(item, f"{path}[{index}]", is_open) for index, item in enumerate(config)]
     if not isinstance(config, dict):
         return config
     values = {
-        key: converted(value, f"{path}.{key}" if path else str(key), open_keys)
+        key: converted(value, f"{path}.{key}" if path else str(key), is_open)
         for key, value in config.items()
     }
     if "_target_" not in values:
@@ -42,7 +45,7 @@ def converted(config: Any, path: str, open_keys: tuple[str, ...] = ()) -> Any:
         for key, value in values.items()
         if not key.startswith("_")
         and not nodes.is_node(value)
-        and not (value is None and key in open_keys)
+        and not (is_open and is_open(key, value))
     }
     try:
         target = nodes.locate(values["_target_"])

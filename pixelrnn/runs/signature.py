@@ -41,6 +41,10 @@ WITHOUT_EFFECT = (
 )
 """Keys that cannot change what is computed, as patterns over dotted names."""
 
+LATER = {"model.*classes": None}
+"""Keys that earlier versions did not have -> the value that says what these did. With it, a key is
+left out, so that a run of an earlier version keeps its signature. Patterns over dotted names."""
+
 
 def effective(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The part of a plain configuration that can change a result."""
@@ -49,8 +53,14 @@ def effective(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in WITHOUT_EFFECT):
             continue
+        if _as_before(name, value):
+            continue
         kept[key] = effective(value, f"{name}.") if isinstance(value, dict) else value
     return kept
+
+
+def _as_before(name: str, value: Any) -> bool:
+    return any(fnmatch.fnmatchcase(name, key) and value == old for key, old in LATER.items())
 
 
 def signature(config: dict[str, Any]) -> str:

@@ -7,9 +7,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 
-from pixelrnn import atomic, pictures
+from pixelrnn import atomic
 from pixelrnn.arguments import Positive, Seed, checked
 from pixelrnn.models.base import ImageDistribution
+from pixelrnn.training.sample_grid import sample_grid
 
 
 class SampleGrid(Callback):
@@ -19,7 +20,7 @@ class SampleGrid(Callback):
 
     Args:
         folder: where the pictures go.
-        n: images in a picture.
+        n: images in a picture; of a class-conditional model about so many, a row for each class.
         every_n_epochs: a picture is drawn after every n-th epoch that is validated.
         seed: seed of the draws; the same at every epoch, so that pictures can be compared.
     """
@@ -40,8 +41,7 @@ class SampleGrid(Callback):
         if not due or not trainer.is_global_zero:
             return
         model = cast(ImageDistribution, pl_module.model)
-        generator = torch.Generator().manual_seed(self.seed)
-        picture = pictures.grid(model.sample(self.n, generator=generator), model.levels)
+        picture = sample_grid(model, self.n, self.seed)
         with atomic.replacing(self.folder / f"epoch-{epoch:04d}.png", "wb") as file:
             picture.save(file, format="png")
         for logger in trainer.loggers:

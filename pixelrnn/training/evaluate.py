@@ -20,7 +20,7 @@ def evaluate_splits(
     accelerator: str = "cpu",
     progress: bool = False,
 ) -> dict[str, float]:
-    """Evaluate several splits; two that hold the same images are evaluated once.
+    """Evaluate several splits; two that hold the same images and labels are evaluated once.
 
     Args:
         model: left in eval mode.
@@ -35,7 +35,7 @@ def evaluate_splits(
     metrics: dict[str, float] = {}
     done: list[Split] = []
     for split in splits:
-        same = [other for other in done if _same(data.images(split), data.images(other))]
+        same = [other for other in done if _same(data, split, other)]
         if same:
             prefix = f"{same[0]}/"
             found = {name: value for name, value in metrics.items() if name.startswith(prefix)}
@@ -88,9 +88,13 @@ def evaluate(
     return {**metrics, f"{split}/images": images}
 
 
-def _same(images: np.ndarray, others: np.ndarray, block: int = 1000) -> bool:
-    """Whether two splits hold the same images; both may be memory maps, so block by block."""
+def _same(data: PixelDataModule, split: Split, other: Split, block: int = 1000) -> bool:
+    """Whether two splits hold the same images and labels; both may be memory maps."""
+    images, others = data.images(split), data.images(other)
+    labels, other_labels = data.labels(split), data.labels(other)
     if images.shape != others.shape:
+        return False
+    if labels is not None and not np.array_equal(labels, other_labels):  # type: ignore[arg-type]
         return False
     starts = range(0, len(images), block)
     return all(np.array_equal(images[at : at + block], others[at : at + block]) for at in starts)

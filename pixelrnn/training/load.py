@@ -42,6 +42,7 @@ def load_model(path: str | Path) -> ImageDistribution:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: its weights do not fit its model: {reason}") from error
+    model.class_names = _class_names(content, model.classes)
     return model.eval()
 
 
@@ -85,6 +86,14 @@ def build(config: Any, kind: type[Built], origin: Path) -> Built:
     if not isinstance(built, kind):
         raise RunError(f"{origin}: {config['_target_']} is no {kind.__name__}")
     return built
+
+
+def _class_names(content: dict[str, Any], classes: int | None) -> tuple[str, ...]:
+    """What a checkpoint says its labels stand for; empty if it does not, or not one for each."""
+    names = content.get("class_names")
+    if not isinstance(names, list) or len(names) != (classes or 0):
+        return ()
+    return tuple(str(name) for name in names)
 
 
 def _best(run: Path) -> dict[str, Any]:

@@ -120,15 +120,26 @@ class PixelModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the model's description; refuse to save weights that are not finite."""
+        """Keep the model's description and classes; refuse weights that are not finite."""
         finite = [torch.isfinite(weight).all() for weight in self.model.parameters()]
         if not bool(torch.stack(finite).all()):
             raise TrainingError(self._diverged("a weight is not finite"))
         checkpoint["model"] = self.model.description()
+        checkpoint["class_names"] = list(self._class_names())
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count the seconds of the interrupted run in."""
+        """Count the seconds of the interrupted run in.
+
+        Raises:
+            TrainingError: the labels of the data stood for other classes then.
+        """
+        now, then = self._class_names(), tuple(checkpoint.get("class_names", ()))
+        if now and then and now != then:
+            raise TrainingError(
+                f"the labels of the data stand for {_shortened(now)}, but in the checkpoint for "
+                f"{_shortened(then)}: go on with the data that the training began with"
+            )
         self.seconds_before = checkpoint.get("seconds", 0.0)
 
     def on_fit_start(self) -> None:
@@ -166,6 +177,13 @@ class PixelModule(LightningModule):
             return self.model._log_prob(images, labels)
         return self.model.log_prob(images, labels)
 
+    def _class_names(self) -> tuple[str, ...]:
+        """What the labels of a class-conditional model stand for; empty if it is not known."""
+        if self.model.classes is None:
+            return ()
+        data = getattr(self.trainer, "datamodule", None)
+        return getattr(data, "class_names", ()) or self.model.class_names
+
     def _looks(self) -> bool:
         """On an accelerator a look waits for the step to end, so it is taken now and then."""
         return self.device.type == "cpu" or self.global_step % 50 == 0
@@ -183,3 +201,7 @@ class PixelModule(LightningModule):
             "was saved, and the same command would come here again: lower optimizer.lr, or set or "
             "lower trainer.gradient_clip_val"
         )
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -17,10 +17,9 @@ from pixelrnn.arguments import Positive
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.runs import check, nodes
+from pixelrnn.runs import check, from_data, nodes
 from pixelrnn.training import accelerators, checkpoint
 from pixelrnn.training.module import PixelModule
-from pixelrnn.training.settings import FROM_DATA
 
 Part = TypeVar("Part")
 
@@ -64,12 +63,18 @@ def build(key: str, node: dict[str, Any], kind: type[Part]) -> Part:
 
 
 def filled(config: dict[str, Any], data: PixelDataModule) -> dict[str, Any]:
-    """The configuration with the shape and levels of the images wherever they are null.
+    """The configuration with what the data determine (`runs.from_data`) filled in.
 
     Raises:
-        ConfigError: the model was given another shape or number of levels than the data have.
+        ConfigError: the model was given another shape, number of levels or number of classes than
+            the data have.
     """
-    known = {"image_shape": list(data.image_shape), "levels": data.levels}
+    known = {
+        "image_shape": list(data.image_shape),
+        "levels": data.levels,
+        "classes": data.classes,
+    }
+    _check_classes(config["model"], "model", data)
 
     def walk(value: Any) -> Any:
         if isinstance(value, list):
@@ -77,7 +82,7 @@ def filled(config: dict[str, Any], data: PixelDataModule) -> dict[str, Any]:
         if not isinstance(value, dict):
             return value
         return {
-            key: known[key] if item is None and key in FROM_DATA else walk(item)
+            key: known[key] if from_data.is_open(key, item) else walk(item)
             for key, item in value.items()
         }
 
@@ -91,6 +96,25 @@ def filled(config: dict[str, Any], data: PixelDataModule) -> dict[str, Any]:
                 f"leave model.{key} as it is, or change the data"
             )
     return {**config, "model": model, "likelihood": walk(config["likelihood"])}
+
+
+def _check_classes(node: Any, path: str, data: PixelDataModule) -> None:
+    """Refuse a model that is conditioned on other classes than the data have, at any depth."""
+    if not isinstance(node, dict):
+        return
+    given = node.get("classes")
+    if given is not None and data.classes is None:
+        raise ConfigError(
+            f"{path}.classes={given} but {data.dataset_id} has no labels: "
+            f"leave {path}.classes=null, or change the data"
+        )
+    if given not in (None, from_data.WORD, data.classes):
+        raise ConfigError(
+            f"{path}.classes={given} but the data have {data.classes} classes: "
+            f"set {path}.classes={from_data.WORD}, or null for a model without labels"
+        )
+    for key, value in node.items():
+        _check_classes(value, f"{path}.{key}", data)
 
 
 def module(config: dict[str, Any]) -> PixelModule:

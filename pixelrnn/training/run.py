@@ -19,7 +19,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
-from pixelrnn import atomic, pictures, threads
+from pixelrnn import atomic, threads
 from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
@@ -38,6 +38,7 @@ from pixelrnn.training import (
 )
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
+from pixelrnn.training.sample_grid import sample_grid
 
 COMPUTED = ("signature", "data_content")
 """Keys of config.yaml that no one can give: a run computes them."""
@@ -191,6 +192,7 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
         "scale_name": config["scale_name"],
         "seed": config["seed"],
         "metrics": metrics,
+        "class_names": list(best.class_names),
         "parameters": sum(p.numel() for p in best.parameters()),
         "steps": trainer.global_step,
         "epochs": trainer.current_epoch,
@@ -217,6 +219,6 @@ def _evaluated(plan: Plan, model: ImageDistribution) -> dict[str, float]:
 
 
 def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:
-    images = model.sample(n, generator=torch.Generator().manual_seed(seed))
+    picture = sample_grid(model, n, seed)
     with atomic.replacing(run / "samples" / "final.png", "wb") as file:
-        pictures.grid(images, model.levels).save(file, format="png")
+        picture.save(file, format="png")

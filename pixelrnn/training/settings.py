@@ -8,10 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pixelrnn.arguments import Positive, Seed
 from pixelrnn.data.base import Split
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs import check
-
-FROM_DATA = ("image_shape", "levels")
-"""Keys of nodes that may be null: the data set fills them."""
+from pixelrnn.runs import check, from_data
 
 _LONGEST_LABEL = 100
 
@@ -37,7 +34,8 @@ class Settings:
 
     Attributes:
         data: node of a data module.
-        model: node of a model; where `image_shape` and `levels` are null, the data set fills them.
+        model: node of a model; the data set fills `image_shape` and `levels` where they are null,
+            and `classes` where it is "data".
         likelihood: node of its likelihood (interpolated into `model`).
         kernel: which implementation of the recurrence runs (interpolated into `model`).
         optimizer: node of an optimiser factory.
@@ -93,4 +91,4 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError("; ".join(f"{name}: must be given, as {name}=..." for name in missing))
     for group in ("callbacks", "logger"):
         values[group] = values.get(group) or {}
-    return check.converted(vars(Settings(**values)), "", FROM_DATA)
+    return check.converted(vars(Settings(**values)), "", from_data.is_open)

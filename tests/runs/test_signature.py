@@ -49,6 +49,14 @@ def test_what_can_changes_it(path, value):
     assert signature(changed(path, value)) != signature(CONFIG)
 
 
+def test_a_model_without_classes_is_that_of_earlier_versions():
+    assert signature(changed("model.classes", None)) == signature(CONFIG)
+    assert signature(changed("model.small", {"classes": None})) == signature(
+        changed("model.small", {})
+    )
+    assert signature(changed("model.classes", 10)) != signature(CONFIG)
+
+
 def test_order_of_keys_does_not_matter():
     assert signature(dict(reversed(CONFIG.items()))) == signature(CONFIG)
     assert set(effective(CONFIG)) == {"seed", "model", "data", "trainer"}

@@ -211,12 +211,18 @@ def test_equal_splits_are_evaluated_once(monkeypatch):
         return {f"{split}/nll": 1.0, f"{split}/images": 2}
 
     data = Digits()
-    images = data.images("val")
-    monkeypatch.setattr(data, "images", lambda split: images[:7] if split == "train" else images)
+    images, labels = data.images("val"), data.labels("val")
+    of = {"train": slice(7), "val": slice(None), "test": slice(None)}
+    monkeypatch.setattr(data, "images", lambda split: images[of[split]])
+    monkeypatch.setattr(data, "labels", lambda split: labels[of[split]])
     monkeypatch.setattr(evaluate, "evaluate", counted)
     found = evaluate.evaluate_splits(None, data, ["train", "val", "test"])
     assert passes == ["train", "val"]
     assert found["test/nll"] == found["val/nll"] == 1.0
+    passes.clear()
+    monkeypatch.setattr(data, "labels", lambda split: labels[of[split]] * (split == "val"))
+    evaluate.evaluate_splits(None, data, ["val", "test"])
+    assert passes == ["val", "test"]
 
 
 def test_a_resume_is_announced_and_another_run_is_left_alone(capfd):
