@@ -14,7 +14,14 @@ from torch import Tensor
 from pixelrnn.layers.apply import Context
 from pixelrnn.likelihood import Likelihood, LogisticMixture
 from pixelrnn.likelihood.base import at_least_float32
-from pixelrnn.models import CausalModel, DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import (
+    CausalModel,
+    DiagonalBiLSTM,
+    GatedPixelCNN,
+    PixelCNN,
+    PixelSNAIL,
+    RowLSTM,
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,8 @@ def _case(name, cls, likelihood=None, **settings):
     return Case(name, build)
 
 
+SNAIL = {"key_width": 3, "value_width": 4, "convolutions": 1}
+
 CATALOGUE = [
     _case("pixelcnn", PixelCNN),
     _case("pixelcnn-plain", PixelCNN, residual=False, skip=False),
@@ -140,6 +149,18 @@ CATALOGUE = [
             ("diagonal_bilstm", DiagonalBiLSTM),
         )
     ),
+    _case("pixelsnail", PixelSNAIL, **SNAIL),
+    _case("pixelsnail-given", given(PixelSNAIL), **SNAIL, layers=1),
+    _case(
+        "pixelsnail-tied",
+        PixelSNAIL,
+        **{**SNAIL, "heads": 2, "kernel_size": 3, "layers": 1},
+        residual=False,
+        skip=True,
+        color_conditioning=False,
+        likelihood=mixture,
+    ),
+    _case("pixelsnail-narrow", PixelSNAIL, **{**SNAIL, "convolutions": 0}, hidden=2, layers=1),
     _case("row_lstm", RowLSTM),
     _case("row_lstm-plain", RowLSTM, residual=False, skip=False, forget_bias=1.0),
     _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),

@@ -93,7 +93,7 @@ class Portable(TorchFunctionMode):
         if name == "linear":
             weight, first = weight.t(), args[2] if len(args) > 2 else None
         if weight.dim() != 2:
-            raise CompressionError("portable mode multiplies with weights alone: use mode=fast")
+            return _product_of_activations(x, weight)
         if name == "addmm":  # the weight of a layer, which stays as it is during the walk
             known = self._grids.get(id(weight))
             if known is None:
@@ -115,6 +115,12 @@ def _grid(weight: Tensor) -> tuple[Tensor, float]:
     exponent = math.frexp(largest)[1] if math.isfinite(largest) else 0
     bits = 53 - (_STEP + _LARGEST) - math.ceil(math.log2(inputs)) - exponent
     return (weight * 2.0**bits).round(), 2.0 ** -(bits + _STEP)
+
+
+def _product_of_activations(x: Tensor, y: Tensor) -> Tensor:
+    """X @ y, both within 128, as a sum of up to 512 rounded products; by attention, of weights."""
+    x, y = (part.clamp(-(2.0**_LARGEST), 2.0**_LARGEST) for part in (x, y))
+    return sum_(x[..., None] * y[..., None, :, :], dim=-2)
 
 
 _FACTORIALS = [1 / math.factorial(k) for k in range(14)]

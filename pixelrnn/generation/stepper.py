@@ -54,16 +54,16 @@ class Stepper:
 
     def __call__(self, column: int, group: int) -> Tensor:
         """Advance by one substep: the parameters of a colour group, (B, P_k)."""
-        pixels = self.unknown[group]
+        unknown = self.unknown[group]
         calls = itertools.count()
 
-        def run(layer: nn.Module, x: Tensor) -> Tensor:
+        def run(layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
             call = next(calls)
             if call == len(self.steps):
-                self.steps.append(self._step_of(layer, x is pixels))
+                self.steps.append(self._step_of(layer, x is unknown or pixels is unknown))
             return self.steps[call](x, column, group)
 
-        return self.model.compose(pixels, run)
+        return self.model.compose(unknown, run)
 
     def see(self, pixels: Tensor, column: int, group: int) -> None:
         """Take in the colours of a group at a pixel: (B, C_k), scaled."""
@@ -90,7 +90,9 @@ class Stepper:
         step = start(self.batch, self.width, self.context)
         if isinstance(step, InputStep):
             if not on_pixels:
-                raise NoStep(f"{type(layer).__name__} under mask A is not applied to the pixels")
+                raise NoStep(
+                    f"{type(layer).__name__} sees pixels, and is not applied to the pixels"
+                )
             self.inputs.append(step)
         step.begin_row(self.row)
         return step

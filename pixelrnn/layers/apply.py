@@ -5,12 +5,25 @@ spatial extent; every layer with weights or memory is applied through `run`. Wha
 conditioned on does not pass through the composition: it is bound into `run`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
-Run = Callable[[nn.Module, Tensor], Tensor]
+
+class Run(Protocol):
+    """Applies a layer to whole images, or at a single position."""
+
+    def __call__(self, layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
+        """Apply one layer.
+
+        Args:
+            layer: the layer.
+            x: (..., F).
+            pixels: the network's input, (..., C), for a layer that sees it beside x. At a single
+                position it is not known yet; the layer's step is told later (`InputStep.see`).
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Whole:
     """Applies layers to whole images: (H, W, B, F) -> (H, W, B, F').
 
     A layer that can be conditioned has `takes_context = True` and is called as
-    `layer(x, context)`; all others are called as `layer(x)`.
+    `layer(x, context)`; all others are called as `layer(x)`. The pixels, if given, follow x.
 
     Attributes:
         context: what the images are conditioned on; None: nothing.
@@ -39,8 +52,9 @@ class Whole:
 
     context: Context | None = None
 
-    def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
         """Apply one layer."""
+        given = (x,) if pixels is None else (x, pixels)
         if getattr(layer, "takes_context", False):
-            return layer(x, self.context)
-        return layer(x)
+            return layer(*given, self.context)
+        return layer(*given)

@@ -34,7 +34,8 @@ class MaskedWeight(nn.Module):
         mask_type: "A" in the first layer of a network, "B" in all others.
         in_features: features in.
         out_features: features out, of one part.
-        kernel_size: odd (kh, kw).
+        kernel_size: (kh, kw), centred at (kh // 2, kw // 2): an even kernel has its centre right
+            and below of the middle, and so a 2 x 2 one sees three earlier neighbours.
         color_groups: number of colours that see each other in order (`masks`).
         parts: number of outputs that are computed together, each split into colours on its own
             (the gates of an LSTM, of one or two directions).
@@ -97,7 +98,8 @@ class MaskedConv2d(MaskedWeight):
             offsets = [(kh // 2 - tap // kw, kw // 2 - tap % kw) for tap in reversed(range(taps))]
             centre_first = weight.flatten(2)[..., :taps].flip(2).permute(2, 0, 1)
             return tap_conv(x, centre_first.contiguous(), self.bias, offsets)
-        padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, kw // 2, kh // 2, 0))  # (B, in, H+, W+)
+        right = kw - 1 - kw // 2
+        padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, right, kh // 2, 0))  # (B, in, H+, W+)
         y = F.conv2d(padded, weight, self.bias).permute(2, 3, 0, 1)
         return y.contiguous()  # sums take over the layout of their first term: all later layers
 

@@ -7,8 +7,10 @@ A failure is kept as well: a compiler that cannot build a file is not started ag
 
 import ctypes
 import hashlib
+import itertools
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,7 +37,7 @@ class _Toolchain(NamedTuple):
 
 
 def library(source: Path) -> ctypes.CDLL:
-    """Return the library of a C++ file, which may include headers (`.hpp`) of its folder.
+    """Return the library of a C++ file, which may include headers by a path relative to it.
 
     Raises:
         CompilerError: There is no compiler, or it failed, now or when it was first asked.
@@ -65,8 +67,7 @@ def _outcome(source: Path) -> ctypes.CDLL | str:
     """Return the library, or the reason why there is none."""
     try:
         toolchain = _toolchain()
-        headers = sorted(source.parent.glob("*.hpp"))
-        texts = [path.read_bytes() for path in (source, *headers)]
+        texts = _texts(source)
         flags = shlex.join(toolchain.flags).encode()
         key = hashlib.sha256(b"".join([*texts, toolchain.macros, flags]))
         name = f"{source.stem}-{key.hexdigest()[:16]}.so"
@@ -78,6 +79,14 @@ def _outcome(source: Path) -> ctypes.CDLL | str:
         return f"{error.cmd[0]} failed: {said[0] if said else f'exit status {error.returncode}'}"
     except OSError as error:
         return f"building the native {source.stem} failed: {error}"
+
+
+def _texts(source: Path) -> list[bytes]:
+    """Return a C++ file and the headers that it includes by a relative path, and they in turn."""
+    text = source.read_bytes()
+    names = re.findall(rb'^#include "(.+)"$', text, re.MULTILINE)
+    headers = [_texts(source.parent / name.decode()) for name in names]
+    return [text, *itertools.chain.from_iterable(headers)]
 
 
 @lru_cache

@@ -65,7 +65,7 @@ def causal_mask(
         mask_type: "A" in the first layer, "B" in all others.
         in_features: input features, split into colour groups.
         out_features: output features of one part, split into colour groups.
-        kernel_size: odd (kh, kw).
+        kernel_size: (kh, kw); its centre is (kh // 2, kw // 2).
         color_groups: number of colours that see each other in order.
         parts: number of outputs computed together, each grouped on its own (`group_index`).
     """

@@ -5,13 +5,15 @@ import torch
 
 from pixelrnn import threads
 from pixelrnn.layers.apply import Context, Whole
+from pixelrnn.layers.attention import CausalAttention
 from pixelrnn.layers.conditioning import Conditions
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMSettings
 from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.layers.placed_conv import PlacedConv
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
-from pixelrnn.layers.steps import plain
+from pixelrnn.layers.steps import plain, plain_attention
 from pixelrnn.layers.steps.base import InputStep
 from pixelrnn.layers.vertical_stack import VerticalStack
 from pixelrnn.ops import masks
@@ -24,6 +26,8 @@ LAYERS = {
     "3x3": lambda f, g: MaskedConv2d("B", f, 2 * f, (3, 3), g),
     "5x1": lambda f, g: MaskedConv2d("B", f, 2 * f, (5, 1), g),
     "1x5": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 5), g),
+    "2x2": lambda f, g: MaskedConv2d("B", f, 2 * f, (2, 2), g),
+    "1x1, placed": lambda f, g: PlacedConv(f, 2 * f, g, (3, 4)),
     "A 3x5": lambda f, g: MaskedConv2d("A", f, 2 * f, (3, 5), g),
     "A 1x1": lambda f, g: MaskedConv2d("A", f, 2 * f, (1, 1), g),
     "stem": lambda f, g: Stem(f, 2 * f, 3, g),
@@ -55,6 +59,8 @@ def twin_of(layer, batch, width, context):
         if layer.row_end is not None:
             return plain.PlainRowEnd(layer, batch, width, context)
         layer = layer.conv
+    if isinstance(layer, PlacedConv):
+        return plain_attention.PlainPlacedConv(layer, batch)
     twin = plain.PlainInputConv if layer.mask_type == "A" else plain.PlainConv
     return twin(layer, batch, context)
 
@@ -113,3 +119,50 @@ def test_an_empty_batch(name, dtype):
     context = Context(torch.zeros(0, 3, dtype=dtype), torch.zeros(0, 2, 3, 4, dtype=dtype))
     with torch.no_grad():
         assert walk(layer.step(0, 4, context), x, 3).shape == Whole(context)(layer, x).shape
+
+
+def attention(features, groups, heads, colors=3):
+    size = (9, 4) if heads == 1 else (1, 1)
+    return CausalAttention(colors, features, 3, 5, heads, groups, size)
+
+
+@pytest.mark.parametrize("size", [(9, 4), (3, 1), (1, 4), (1, 1)])  # the first outgrows the cache
+@pytest.mark.parametrize(("features", "groups"), [(4, 3), (2, 3), (4, 1)])
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str
+)
+def test_attention_by_steps_is_the_layer(features, groups, heads, size, dtype, tolerance):
+    """It sees the pixels beside its input."""
+    layer = attention(features, groups, heads).to(dtype)
+    with torch.no_grad(), threads.limited(1):
+        for weight in layer.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+        x, pixels = torch.randn(*size, 2, features + 3, dtype=dtype).split([features, 3], dim=-1)
+        expected = layer(x, pixels)
+        for step in (layer.step(2, size[1]), plain_attention.PlainAttention(layer, 2)):
+            found = walk_beside(step, x, pixels, groups)
+            torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def walk_beside(step, x, pixels, groups):
+    """(H, W, B, in) and (H, W, B, C) -> (H, W, B, out), by steps."""
+    features = masks.group_slices(x.shape[-1], groups)
+    colors = masks.group_slices(pixels.shape[-1], groups)
+    rows = []
+    for r in range(len(x)):
+        step.begin_row(r)
+        for c in range(x.shape[1]):
+            for group in range(groups):
+                rows.append(step(x[r, c, :, features[group]], c, group).clone())
+                step.see(pixels[r, c, :, colors[group]], c, group)
+    outputs = [torch.cat(rows[i : i + groups], dim=-1) for i in range(0, len(rows), groups)]
+    return torch.stack(outputs).unflatten(0, x.shape[:2])
+
+
+def test_attention_in_an_empty_batch():
+    layer = attention(4, 3, 1)
+    x, pixels = torch.zeros(3, 4, 0, 4), torch.zeros(3, 4, 0, 3)
+    with torch.no_grad():
+        expected = layer(x, pixels)
+        assert walk_beside(layer.step(0, 4), x, pixels, 3).shape == expected.shape

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 
 
-@pytest.mark.parametrize("cls", [RowLSTM, DiagonalBiLSTM, PixelCNN, GatedPixelCNN])
+@pytest.mark.parametrize("cls", [RowLSTM, DiagonalBiLSTM, PixelCNN, GatedPixelCNN, PixelSNAIL])
 @pytest.mark.parametrize("skip", [True, False])
 def test_recomputing_blocks_changes_nothing(cls, skip):
     settings = {"image_shape": (3, 4, 5), "levels": 4, "hidden": 4, "layers": 3, "skip": skip}

@@ -7,12 +7,12 @@ from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.conditioning import Conditioning
 from pixelrnn.layers.steps.conditioning import ContextTerm
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from tests.helpers import all_images, random_images, randomise
 
 SHAPE, LEVELS, CLASSES = (3, 3, 4), 4, 3
 SMALL = {"hidden": 5, "layers": 2, "head_width": 7, "first_kernel_size": 3}
-STACKS = [PixelCNN, GatedPixelCNN, RowLSTM, DiagonalBiLSTM]
+STACKS = [PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM]
 
 
 def build(cls, shape=SHAPE, levels=LEVELS, scale=0.7, **settings):
@@ -39,8 +39,8 @@ def test_every_layer_learns_from_the_label_and_the_map(cls, checkpoint_layers):
     context = model.context(torch.tensor([2, 0]), map_)
     model(random_images(2, SHAPE, LEVELS), context).square().sum().backward()
     layers = [module for module in model.modules() if isinstance(module, Conditioning)]
-    stacks = 2 if cls is GatedPixelCNN else 1
-    assert len(layers) == stacks * (1 + model.layers)
+    blocks = {GatedPixelCNN: 2, PixelSNAIL: 5}.get(cls, 1) * model.layers
+    assert len(layers) == blocks + (2 if cls is GatedPixelCNN else 1)
     assert map_.grad.abs().sum((2, 3)).min() > 0
     for layer in layers:
         of_class = layer.of_vector.weight.grad.abs().sum(0)

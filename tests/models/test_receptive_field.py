@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 import torch
 
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.layers.apply import Whole
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from tests.helpers import randomise
 
 SHAPES = [(7, 9), (1, 8), (8, 1), (5, 5)]
@@ -110,7 +111,7 @@ def gated_pixelcnn(height, width, layers, first, size):
 def measured(model, height, width):
     """Which inputs have a gradient."""
     x = torch.randn(height, width, 1, 1, dtype=torch.float64, requires_grad=True)
-    outputs = model.compose(x, lambda layer, features: layer(features)).sum(-1)[..., 0]
+    outputs = model.compose(x, Whole()).sum(-1)[..., 0]
     sees = {}
     for p in pixels(height, width):
         (gradient,) = torch.autograd.grad(outputs[p], x, retain_graph=True)
@@ -192,3 +193,11 @@ def test_full_context_misses_nothing():
     )
     sees = measured(randomise(model.double(), 0.3), 5, 7)
     assert sees == {p: {q for q in pixels(5, 7) if q < p} for p in pixels(5, 7)}
+
+
+@pytest.mark.usefixtures("no_dead_relu")
+@pytest.mark.parametrize("size", [(5, 7), (1, 5), (5, 1)], ids=str)
+def test_pixelsnail_sees_all_in_one_layer(size):
+    model = PixelSNAIL((1, *size), 4, 4, 1, head_width=4, convolutions=1, key_width=2)
+    sees = measured(randomise(model.double(), 0.3), *size)
+    assert sees == {p: {q for q in pixels(*size) if q < p} for p in pixels(*size)}

@@ -97,10 +97,10 @@ class Step(Memory):
 
 
 class InputStep(Step):
-    """The step of a layer that sees the network's input (mask A).
+    """The step of a layer that sees the network's input: under mask A, or beside its own.
 
-    What it gets when it is called for a colour group is not known yet: it ignores that x. `see`
-    tells it each input as soon as it is known.
+    The input of the colour group that it is called for is not known yet: under mask A it ignores
+    that x. `see` tells it each input as soon as it is known.
     """
 
     @abstractmethod

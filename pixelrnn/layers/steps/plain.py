@@ -84,9 +84,9 @@ class PlainConv:
         _, _, rows, taps = self.weight.shape
         y = self.bias + self.context[self.row, column][:, : len(self.bias)]
         for up in range(rows):
-            for left in range(-(taps // 2), taps // 2 + 1):
-                tap = self.weight[:, :, rows - 1 - up, taps // 2 - left]
-                y = y + self.x[self.row - up, column - left] @ tap.t()
+            for tap in range(taps):
+                left, weight = taps // 2 - tap, self.weight[:, :, rows - 1 - up, tap]
+                y = y + self.x[self.row - up, column - left] @ weight.t()
         return y[:, self.group_of == group]
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
