@@ -34,11 +34,11 @@ class Described:
 
 
 def _node(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    named = {name: _plain(value) for name, value in arguments.items()}
+    named = {name: plain(value) for name, value in arguments.items()}
     return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **named}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as a YAML file can hold it.
 
     Raises:
@@ -49,9 +49,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Described) and value.description() is not None:
         return value.description()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

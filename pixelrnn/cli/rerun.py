@@ -1,7 +1,7 @@
 """`pixelrnn train run=runs/...`: a run again, from the configuration in its own folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pixelrnn.arguments import Positive
 from pixelrnn.cli import plain_arguments, signatures
@@ -42,13 +42,18 @@ def plan(argv: list[str]) -> "Plan":
 
 
 def words(
-    *, run: str, folder: str | None = None, threads: Positive | None = None
+    *,
+    run: str,
+    folder: str | None = None,
+    resume: Literal["auto", "must", "never"] = "auto",
+    threads: Positive | None = None,
 ) -> dict[str, Any]:
     """What may be said about a stored run: nothing that changes its result.
 
     Args:
         run: run folder.
         folder: where to train it anew; null: in its own folder.
+        resume: auto: go on with a half-done run, or begin; must: never begin; never: never go on.
         threads: CPU threads of this process; null: one for small models, else all cores.
     """
-    return {"run": run, "folder": folder, "threads": threads}
+    return {"run": run, "folder": folder, "resume": resume, "threads": threads}

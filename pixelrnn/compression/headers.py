@@ -12,6 +12,7 @@ from pixelrnn.compression import canary, container, identity, tables
 from pixelrnn.compression.container import Header
 from pixelrnn.compression.numerics import Walker
 from pixelrnn.errors import CompressionError
+from pixelrnn.models import fingerprint
 from pixelrnn.models.base import ImageDistribution
 
 Machine = Literal["same", "any"]
@@ -40,7 +41,7 @@ def header_of(model: ImageDistribution, walker: Walker, count: int, batch_size: 
         table_bits=tables.BITS,
         threads=count_threads,
         model=identity.model_hash(model),
-        weights=identity.weights_hash(model),
+        weights=fingerprint.weights_hash(model)[:32],
         canary=found,
         environment=identity.environment(model),
     )
@@ -62,7 +63,7 @@ def check_model(model: ImageDistribution, header: Header) -> None:
         raise CompressionError(
             f"coded in {header.dtype}, but this model is in {identity.dtype(model)}"
         )
-    if header.weights != identity.weights_hash(model):
+    if header.weights != fingerprint.weights_hash(model)[:32]:
         raise CompressionError("coded by a model with other weights")
 
 

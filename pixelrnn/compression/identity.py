@@ -17,16 +17,6 @@ from pixelrnn.native import compiler
 from pixelrnn.ops import few_rows
 
 
-def weights_hash(model: ImageDistribution) -> str:
-    """Half a SHA-256 of all weights: names, dtypes, shapes and values."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        flat = value.detach().cpu().contiguous().flatten()
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]
-
-
 def model_hash(model: ImageDistribution) -> str:
     """Half a SHA-256 of a model's description, without weights; of its class if it has none."""
     described = model.description() or {"_target_": type(model).__qualname__}

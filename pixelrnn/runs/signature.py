@@ -16,6 +16,7 @@ WITHOUT_EFFECT = (
     "model.kernel",
     "model.checkpoint_layers",
     "folder",
+    "init_from",
     "signature",
     "sweep_name",
     "label",

@@ -108,6 +108,11 @@ class Resume(NamedTuple):
     step: int
 
 
+def present(run: Path) -> bool:
+    """Whether a run folder holds a checkpoint, sound or not."""
+    return any((run / "checkpoints" / name).exists() for name in (LAST, PREVIOUS, BEST))
+
+
 def to_resume(run: Path) -> Resume | None:
     """Find the checkpoint from which a half-done run goes on.
 

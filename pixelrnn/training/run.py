@@ -24,10 +24,11 @@ from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.runs import naming, record, signature
+from pixelrnn.runs import naming, record, related, signature
 from pixelrnn.training import (
     checkpoint,
     checks,
+    initial,
     interruption,
     load,
     parts,
@@ -40,7 +41,7 @@ from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
 from pixelrnn.training.sample_grid import sample_grid
 
-COMPUTED = ("signature", "data_content")
+COMPUTED = ("signature", "data_content", "init_weights")
 """Keys of config.yaml that no one can give: a run computes them."""
 
 
@@ -100,19 +101,30 @@ def prepare(config: Mapping[str, Any], stored: Mapping[str, Any] | None = None) 
     Raises:
         ConfigError: a key is wrong, or parts do not fit each other.
         DataError: the data are the user's own files, and cannot be read.
-        RunError: the folder holds another run.
+        RunError: the folder holds another run, or `resume` forbids what would be done there; or
+            `init_from` names no weights.
     """
     checked = settings.checked(dict(config))
+    resume = checked.pop("resume")  # how the command is to act, and no part of what the run is
     data = parts.build("data", checked["data"], PixelDataModule)
     filled = parts.filled(checked, data)
     folder = None if filled["folder"] in (None, naming.FOLDER) else filled["folder"]
     filled = naming.moved(filled, naming.FOLDER)
     filled["data_content"] = data.content_id
-    filled["signature"] = signature.signature(filled)
-    filled |= stored or {}
+    filled |= stored or _initial_weights(filled | {"folder": folder or naming.FOLDER})
+    filled.setdefault("signature", signature.signature(filled))
     default = f"{filled['paths']['runs']}/{filled['label']}-{filled['signature']}"
     filled = naming.moved(filled, folder or default)
-    return Plan(filled, data, run_folder.stored_record(filled))
+    plan = Plan(filled, data, run_folder.stored_record(filled))
+    if plan.record is None:
+        run_folder.check_resume(plan.folder, resume)
+    return plan
+
+
+def _initial_weights(config: dict[str, Any]) -> dict[str, str]:
+    """The key `init_weights`; it is left out without `init_from`, as before there was one."""
+    found = initial.digest(config)
+    return {} if found is None else {"init_weights": found}
 
 
 def prepare_again(config: dict[str, Any]) -> Plan:
@@ -125,7 +137,8 @@ def prepare_again(config: dict[str, Any]) -> Plan:
         RunError: the data have changed since; else as `prepare`.
     """
     given = {key: value for key, value in config.items() if key not in COMPUTED}
-    plan = prepare(given, {"signature": config["signature"]} if "signature" in config else None)
+    kept = ("signature", "init_weights")
+    plan = prepare(given, {key: config[key] for key in kept if key in config})
     content = config.get("data_content")
     if content is not None and content != plan.config["data_content"]:
         raise RunError(f"{plan.folder}: the files of its data have changed since it was trained")
@@ -144,6 +157,8 @@ def carry_out(plan: Plan) -> dict[str, Any]:
     with interruption.watching(), process.seeded(config["seed"], config["threads"]):
         checks.check_settings(config, data)
         module = parts.module(config)
+        if plan.record is None and not checkpoint.present(run):
+            _begin(module, config)
         loggers = tracking.build(config) if plan.record is None else {}
         trainer = parts.trainer(config, data, list(loggers.values()))
         torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data))
@@ -159,6 +174,18 @@ def carry_out(plan: Plan) -> dict[str, Any]:
             if process.is_writer():
                 record.finish(run, results)
     return results
+
+
+def _begin(module: PixelModule, config: dict[str, Any]) -> None:
+    """Give a new run its first weights, and tell of a run from which it could go on instead."""
+    initial.fill(module.model, config)
+    shorter = None if config["init_from"] else related.shorter(config)
+    if shorter is not None:
+        process.say(
+            f"begins at step 0: a finished run of the same model, data and seed with "
+            f"{related.budget_words(shorter)} is at {shorter}; init_from={shorter} would start "
+            "from its weights"
+        )
 
 
 def _sensible_threads(model: ImageDistribution, data: PixelDataModule) -> int:

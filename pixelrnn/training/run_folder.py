@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 from pixelrnn.data import disk
 from pixelrnn.errors import RunError
 from pixelrnn.runs import record, signature
-from pixelrnn.training import process
+from pixelrnn.training import checkpoint, process
+from pixelrnn.training.settings import Resume
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -36,6 +37,30 @@ def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
                 "choose another folder"
             )
     return record.results(run)
+
+
+def check_resume(run: Path, resume: Resume) -> None:
+    """Refuse to go on, or to begin, where the user forbids it.
+
+    Args:
+        run: folder of a run that is not finished, or of none.
+        resume: see `settings.Settings`.
+
+    Raises:
+        RunError: `resume` is "must" and no checkpoint is there, or "never" and one is.
+    """
+    half_done = checkpoint.present(run)
+    if resume == "must" and not half_done:
+        what = "holds no checkpoint" if run.is_dir() else "there is no such folder"
+        raise RunError(
+            f"resume=must: {run}: {what}, so there is nothing to go on from; "
+            "resume=auto begins a new run"
+        )
+    if resume == "never" and half_done:
+        raise RunError(
+            f"resume=never: {run}: holds a half-done run; resume=auto goes on with it, folder=... "
+            "trains anew in another folder, or delete this one"
+        )
 
 
 @contextlib.contextmanager

@@ -28,6 +28,9 @@ Splits = Annotated[list[Split], BeforeValidator(lambda one: [one] if isinstance(
 Folder = Annotated[str, Field(min_length=1)]
 
 
+Resume = Literal["auto", "must", "never"]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a run is. Groups are plain nodes with `_target_`, as conf/ holds them.
@@ -49,6 +52,12 @@ class Settings:
         label: what the run is about, `<data>-<model>`; its folder is named by it.
         sweep_name: groups runs in W&B and tables.
         scale_name: "small": a row of the paper's tables on stand-in data; null: as configured.
+        init_from: a run folder, a checkpoint or a .safetensors file with the weights that training
+            begins with: a run's best, averaged if it averages. Optimiser, schedule and steps begin
+            anew. The weights are part of what the run is, the place they come from is not.
+        resume: what to do where the folder holds a half-done run, or holds none. auto: go on, or
+            begin; must: go on, or refuse; never: begin, or refuse. A finished run is reported
+            whatever it says.
         folder: run folder; null: `<paths.runs>/<label>-<signature>`.
         paths: roots of runs and data.
     """
@@ -68,6 +77,8 @@ class Settings:
     evaluate: Splits = field(default_factory=lambda: ["val", "test"])
     sweep_name: str | None = None
     scale_name: Literal["small"] | None = None
+    init_from: Folder | None = None
+    resume: Resume = "auto"
     folder: Folder | None = None
     paths: dict[str, str] = field(default_factory=lambda: {"runs": "runs", "data": "data"})
 
