@@ -15,12 +15,14 @@ from pixelrnn.layers.apply import Context
 from pixelrnn.likelihood import Likelihood, LogisticMixture
 from pixelrnn.likelihood.base import at_least_float32
 from pixelrnn.models import (
-    CausalModel,
     DiagonalBiLSTM,
     GatedPixelCNN,
+    ImageDistribution,
+    MultiScale,
     PixelCNN,
     PixelSNAIL,
     RowLSTM,
+    subsampling,
 )
 
 
@@ -29,9 +31,9 @@ class Case:
     """A way to build a model for images of any shape and number of levels."""
 
     name: str
-    build: Callable[..., CausalModel]
+    build: Callable[..., ImageDistribution]
 
-    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64) -> CausalModel:
+    def __call__(self, image_shape, levels, *, scale=0.7, dtype=torch.float64):
         model = self.build(image_shape=image_shape, levels=levels).to(dtype)
         return randomise(model, scale).eval()
 
@@ -126,9 +128,25 @@ def _case(name, cls, likelihood=None, **settings):
     return Case(name, build)
 
 
+def _scales(name, small, large, factor, **settings):
+    """A model of two scales; `small` and `large` are names of other cases."""
+
+    def build(image_shape, levels):
+        cases = {case.name: case for case in (*CATALOGUE, *LARGE)}
+        return MultiScale(
+            cases[small].build(subsampling.small_shape(image_shape, factor), levels),
+            cases[f"large-{large}"].build(image_shape, levels),
+            factor=factor,
+            upsampling_width=4,
+            **settings,
+        )
+
+    return Case(name, build)
+
+
 SNAIL = {"key_width": 3, "value_width": 4, "convolutions": 1}
 
-CATALOGUE = [
+CAUSAL = [
     _case("pixelcnn", PixelCNN),
     _case("pixelcnn-plain", PixelCNN, residual=False, skip=False),
     _case("pixelcnn-blind", PixelCNN, color_conditioning=False, kernel_size=5),
@@ -170,7 +188,21 @@ CATALOGUE = [
     _case("diagonal_bilstm-blind", DiagonalBiLSTM, color_conditioning=False, forget_bias=1.0),
     _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
 ]
-"""Every exported model, and every setting at least once away from its default."""
+"""Every causal network, and every setting at least once away from its default."""
+
+LARGE = [
+    _case(f"large-{name}", cls, map_features=3)
+    for name, cls in (("row_lstm", RowLSTM), ("pixelcnn", PixelCNN))
+]
+"""Networks that are no models without a map."""
+
+CATALOGUE = [
+    *CAUSAL,
+    _scales("multi_scale", "diagonal_bilstm", "row_lstm", 2),
+    _scales("multi_scale-nearest", "gated_pixelcnn", "pixelcnn", (1, 3), resize="nearest"),
+    _scales("multi_scale-three", "multi_scale", "pixelcnn", (2, 1), upsampling_depth=2),
+]
+"""Every exported model: causal networks, and what is made of several."""
 
 
 def name_of(case) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 from pixelrnn.compression import sources, tables
 from pixelrnn.compression.numerics import Walker
 from pixelrnn.generation.sources import Position
+from pixelrnn.models.base import ImageDistribution
 
 
 class _Enough(Exception):
@@ -47,6 +48,8 @@ class Probe:
 def canary(walker: Walker, n: int) -> str:
     """Half a SHA-256 of the tables of n probe images, over two rows and one pixel more.
 
+    Of a model of several scales, all but the last are probed whole, and so much of the last.
+
     The probe has as many images as a batch of the file, since kernels may sum in an order that
     depends on it.
 
@@ -55,9 +58,15 @@ def canary(walker: Walker, n: int) -> str:
     """
     model = walker.model
     colors, height, width = model.image_shape
-    probe = Probe(min(colors * height * width, colors * (2 * width + 1)))
+    probe = Probe(min(colors * height * width, _last_scale(model) + colors * (2 * width + 1)))
     if n:
         labels = None if model.classes is None else torch.arange(n) % model.classes
         with contextlib.suppress(_Enough):
             sources.walk(walker, probe, n, labels)
     return probe.digest.hexdigest()[:32]
+
+
+def _last_scale(model: ImageDistribution) -> int:
+    """Sub-pixels before the last scale: `order` goes on in raster order from there."""
+    back = (model.order.diff() < 0).nonzero()
+    return int(back[-1]) + 1 if len(back) else 0

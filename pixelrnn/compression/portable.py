@@ -35,8 +35,8 @@ movedim __mul__ mul mul_ nan_to_num narrow __ne__ ne __neg__ neg new_empty new_f
 new_tensor new_zeros numel numpy ones_like __or__ pad permute promote_types __radd__ relu
 remainder repeat repeat_interleave reshape __rmul__ round __rsub__ rsub scatter_add_ select
 __set__ _set_grad_enabled __setitem__ size split squeeze stack stride __sub__ sub sub_ t tensor
-to transpose __truediv__ truediv type unbind unflatten unfold unsqueeze view where zero_ zeros
-zeros_like
+to tolist transpose __truediv__ truediv type unbind unflatten unfold unsqueeze view where zero_
+zeros zeros_like
 """
 _EXACT = frozenset(_NAMES.split())
 """Operations, by name, that compute single numbers by one rounding, or nothing at all."""

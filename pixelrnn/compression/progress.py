@@ -33,15 +33,16 @@ class Progress:
     def __exit__(self, *args: object) -> None:
         self._bar.close()
 
-    def on_row(self, bits: Callable[[], int] | None = None) -> OnRow:
+    def on_row(self, rows: int, bits: Callable[[], int] | None = None) -> OnRow:
         """What a walk calls after each row.
 
         Args:
+            rows: of an image, as often as the walk goes over them (`rows_walked`).
             bits: of the present stream so far; None where they are not known.
         """
 
         def row_done(images: Tensor, row: int) -> None:
-            self._bar.update(len(images) / self._header.image_shape[1])
+            self._bar.update(len(images) / rows)
             if bits and self._bar.n:
                 so_far = (self._bits + bits()) / (self._bar.n * self._header.subpixels)
                 self._bar.set_postfix_str(f"{so_far:.3f} bits/dim", refresh=False)

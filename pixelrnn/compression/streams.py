@@ -32,7 +32,8 @@ def encoded(
             table = tables.uniform(len(batch), walker.model.classes)
             encoder.encode(given.cpu().numpy(), table)
         source = sources.Encoding(batch, encoder)
-        sources.walk(walker, source, len(batch), given, bar.on_row(lambda: encoder.bits))
+        row_done = bar.on_row(walker.model.rows_walked, lambda: encoder.bits)
+        sources.walk(walker, source, len(batch), given, row_done)
     payload = encoder.bytes()
     bar.stream(8 * len(payload))
     pixels = container.pixels_hash(images.contiguous().numpy().tobytes())
@@ -69,7 +70,8 @@ def _walked(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Te
             coded = decoder.decode(tables.uniform(n, walker.model.classes))
             labels = torch.from_numpy(coded)
         source = sources.Decoding(decoder)
-        found.append(sources.walk(walker, source, n, labels, bar.on_row()))
+        row_done = bar.on_row(walker.model.rows_walked)
+        found.append(sources.walk(walker, source, n, labels, row_done))
     return torch.cat(found)
 
 

@@ -22,6 +22,7 @@ def chunks(
     generate: Generate,
     n: int,
     image_shape: tuple[int, int, int],
+    rows_walked: int,
     *,
     batch_size: int,
     progress: bool,
@@ -35,6 +36,7 @@ def chunks(
         generate: see `Generate`.
         n: number of images; 0 yields nothing.
         image_shape: (C, H, W).
+        rows_walked: how often a row is done for each image.
         batch_size: of all batches but the last, at least 1.
         progress: show pixels per second and the time left, on stderr.
         on_row: see `OnRow`.
@@ -52,7 +54,7 @@ def chunks(
         with tqdm(total=total, unit="pixel", unit_scale=True, disable=not progress) as bar:
 
             def row_done(images: Tensor, row: int) -> None:
-                bar.update(len(images) * width)
+                bar.update(len(images) * height * width / rows_walked)
                 if on_row:
                     on_row(images, row)
 

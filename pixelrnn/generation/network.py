@@ -44,7 +44,7 @@ class NoStep(Exception):
 
 OnRow = Callable[[Tensor, int], None]
 """A function that is called with the images (n, C, H, W) and the row that is now complete;
-rows below it are still 0."""
+rows below it are still 0, or coarse."""
 
 
 def blank(network: Network, n: int) -> Tensor:

@@ -103,6 +103,30 @@ class Completion:
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
 
 
+class Beforehand:
+    """Takes symbols that were known before the walk began; asks a source for all others.
+
+    The source is not asked, and does not learn, at the positions that were known.
+
+    Args:
+        images: (B, C, H, W), filled in where `known` says so.
+        known: bool (H, W), the same pixels in every image.
+        source: for the other pixels.
+    """
+
+    def __init__(self, images: Tensor, known: Tensor, source: Source) -> None:
+        self.images = images
+        self.known = known.tolist()
+        self.source = source
+
+    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
+        """See `Source`."""
+        row, column, color = position
+        if self.known[row][column]:
+            return self.images[:, color, row, column]
+        return self.source(log_probs, position)
+
+
 def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
     """Make sources that draw n images, batch by batch.
 

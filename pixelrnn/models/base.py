@@ -56,6 +56,19 @@ class ImageDistribution(Described, nn.Module, ABC):
         """
         return torch.arange(math.prod(self.image_shape))
 
+    @property
+    def rows_walked(self) -> int:
+        """How often a walk calls `on_row`: once for each row of each image that it goes over."""
+        return self.image_shape[1]
+
+    def scales(self, images: Tensor) -> list[Tensor]:
+        """The images as a model of several scales sees them, smallest first: here as they are.
+
+        Args:
+            images: uint8 (B, C, H, W).
+        """
+        return [images]
+
     def log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Compute the exact log-likelihood in nats; it is differentiable.
 
@@ -178,8 +191,8 @@ class ImageDistribution(Described, nn.Module, ABC):
             labels: int64 (n,) for a class-conditional model, else None.
             batch_size: images walked together.
             progress: show pixels per second and the time left, on stderr.
-            on_row: called after each row with the images of the batch, black below that row, and
-                the row: to show a picture while it grows.
+            on_row: called after each row with the images of the batch and the row: to show a
+                picture while it grows. Below that row the images are black, or coarse.
             steps_only: refuse a model that can only be evaluated on whole images. For coding:
                 whole passes differ from steps by rounding.
 
@@ -202,7 +215,13 @@ class ImageDistribution(Described, nn.Module, ABC):
             )
 
         return chunks(
-            generate, n, self.image_shape, batch_size=batch_size, progress=progress, on_row=on_row
+            generate,
+            n,
+            self.image_shape,
+            self.rows_walked,
+            batch_size=batch_size,
+            progress=progress,
+            on_row=on_row,
         )
 
     def check_images(self, images: Tensor) -> None:

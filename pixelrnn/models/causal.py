@@ -142,7 +142,11 @@ class CausalModel(ImageDistribution):
         return self.likelihood.log_prob(parameters, images.permute(2, 3, 0, 1)).sum((0, 1))
 
     def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        parameters = self(images, self.context(labels))
+        return self.tables(images, self.context(labels))
+
+    def tables(self, images: Tensor, context: Context | None) -> Tensor:
+        """Compute `conditionals` given the context: (B, C, levels, H, W) nats."""
+        parameters = self(images, context)
         pixels = images.permute(2, 3, 0, 1)  # (H, W, B, C)
         tables = [
             self.likelihood.level_log_probs(parameters, pixels[..., :color], color)

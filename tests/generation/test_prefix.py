@@ -7,7 +7,7 @@ from pixelrnn.generation.raster import Walk
 from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.steps.base import Memory, State
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
-from tests.helpers import CATALOGUE, name_of, random_images
+from tests.helpers import CAUSAL, name_of, random_images
 
 SHAPE, LEVELS, COPIES = (3, 4, 5), 8, 3
 PREFIXES = [0, 1, 7, 10, 19]  # pixels: nothing, in a row, a whole number of rows, all but one
@@ -35,7 +35,7 @@ def given(images):
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+@pytest.mark.parametrize("case", CAUSAL, ids=name_of)
 def test_walked_once_and_continued_many_times(case, prefix):
     model = case(SHAPE, LEVELS, dtype=torch.float32)
     images = random_images(2, SHAPE, LEVELS)
@@ -66,7 +66,7 @@ def test_walked_once_and_continued_many_times(case, prefix):
 
 def test_a_copy_that_still_writes_to_its_origin_is_found(monkeypatch):
     """Planted fault: calls stay bound to the memory of the walk that was repeated."""
-    model = CATALOGUE[0](SHAPE, LEVELS, dtype=torch.float32)
+    model = CAUSAL[0](SHAPE, LEVELS, dtype=torch.float32)
     walk = Walk(model, 2)
     walk.advance(Draw(generators(2)), 8)
     expected = walk.repeat(1).advance(Draw(generators(2)))
@@ -75,7 +75,7 @@ def test_a_copy_that_still_writes_to_its_origin_is_found(monkeypatch):
 
 
 def test_a_copy_and_its_origin_do_not_touch_each_other():
-    model = CATALOGUE[-1](SHAPE, LEVELS, dtype=torch.float32)
+    model = CAUSAL[-1](SHAPE, LEVELS, dtype=torch.float32)
     walk = Walk(model, 2)
     walk.advance(Draw(generators(2)), 8)
     twin = walk.repeat(1)

@@ -16,10 +16,10 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.models.causal import CausalModel
-from tests.helpers import CATALOGUE, Case, name_of, randomise
+from tests.helpers import CAUSAL, Case, name_of, randomise
 
 SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
-THREE = [case for case in CATALOGUE if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
+THREE = [case for case in CAUSAL if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
 EMPTY_GROUPS = Case("diagonal_bilstm-narrow", partial(DiagonalBiLSTM, hidden=1, layers=2))
 
 
@@ -54,13 +54,13 @@ def largest_difference(model, n=2):
 
 @pytest.mark.parametrize("levels", [2, 5])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("case", [*CATALOGUE, EMPTY_GROUPS], ids=name_of)
+@pytest.mark.parametrize("case", [*CAUSAL, EMPTY_GROUPS], ids=name_of)
 def test_conditionals_are_those_of_the_whole_forward(case, shape, levels):
     assert largest_difference(case(shape, levels)) < 1e-10
 
 
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
+@pytest.mark.parametrize("case", CAUSAL, ids=name_of)
 def test_same_uniforms_same_images(case, n):
     model = case((3, 3, 4), 5)
     context = model.context(None)
@@ -82,7 +82,7 @@ def test_float32_conditionals(case):
     assert 0 < largest_difference(model) < 1e-4
 
 
-@pytest.mark.parametrize("case", [*CATALOGUE, EMPTY_GROUPS], ids=name_of)
+@pytest.mark.parametrize("case", [*CAUSAL, EMPTY_GROUPS], ids=name_of)
 def test_float32_is_the_same_to_the_last_bit_in_any_batch_and_on_any_threads(case):
     model = case((3, 4, 5), 8, dtype=torch.float32)
 
