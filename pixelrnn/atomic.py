@@ -14,7 +14,8 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`, which takes its place when the block ends well.
 
     Temporary and final file lie in one folder, so the replacement is one rename on one file
-    system; both are flushed to disc. If the block fails, `path` stays as it was.
+    system; both are flushed to disc. If the block fails, `path` stays as it was, and the error of a
+    file system names `path`.
 
     Args:
         path: what to write.
@@ -29,6 +30,10 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)) and error.filename2 is None:
+            error.filename = str(path)  # nobody knows our temporary file by its name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)

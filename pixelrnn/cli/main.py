@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import pixelrnn
+from pixelrnn import refused
 from pixelrnn.cli import completion
 from pixelrnn.errors import Interrupted, PixelRNNError
 from pixelrnn.runs import check
@@ -78,7 +79,10 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception:
+    except Exception as error:
+        if refused.by_the_system(error):
+            print(f"pixelrnn: {refused.line(error)}", file=sys.stderr)
+            return 2
         traceback.print_exc()
         return 1
 

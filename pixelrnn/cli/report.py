@@ -21,7 +21,7 @@ def likelihoods(console: Console, metrics: dict[str, Any], title: str) -> None:
     rows = [
         [
             split,
-            str(metrics[f"{split}/images"]),
+            str(metrics.get(f"{split}/images", "")),
             _with_error(metrics, f"{split}/bits_per_dim", 4),
             _with_error(metrics, f"{split}/nll", 2),
         ]
@@ -35,7 +35,7 @@ def likelihoods(console: Console, metrics: dict[str, Any], title: str) -> None:
 def show(results: dict[str, Any], run: Path, state: str) -> None:
     """Print the record of a run."""
     console = Console()
-    likelihoods(console, results["metrics"], f"{results['label']} ({state})")
+    likelihoods(console, results["metrics"], f"{results.get('label') or run.name} ({state})")
     console.print(
         f"{results['parameters']:,} parameters, {results['steps']:,} steps, "
         f"{results['training_seconds']:.0f} s of training",
@@ -51,4 +51,7 @@ def show(results: dict[str, Any], run: Path, state: str) -> None:
 
 
 def _with_error(metrics: dict[str, Any], name: str, digits: int) -> str:
-    return f"{metrics[name]:.{digits}f} ± {metrics[f'{name}_stderr']:.{digits}f}"
+    value, error = metrics.get(name), metrics.get(f"{name}_stderr")
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")

@@ -7,28 +7,15 @@ import time
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import Any, Literal
-
-import yaml
 
 from pixelrnn.results import membership, progress
 from pixelrnn.results.conf_files import flat
-from pixelrnn.runs import record
+from pixelrnn.runs import record, stored
 from pixelrnn.runs.signature import effective
 
 State = Literal["finished", "running", "unfinished", "failed", "damaged"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RECORD: dict[str, type | UnionType] = {
-    "metrics": dict,
-    "seed": int,
-    "steps": int,
-    "parameters": int,
-    "training_seconds": int | float,
-    "signature": str,
-    "config": dict | NoneType,
-}
 _OF_THE_DRAW = ("seed", "data.seed", "folder", "signature", "callbacks.*.dirpath")
 
 
@@ -152,31 +139,19 @@ def _finished(folder: Path) -> Run:
     path = folder / "results.json"
     changed = path.stat().st_mtime
     try:
-        results = json.loads(path.read_bytes())
-        wrong = _wrong(results)
+        results = stored.json_of(path)
+        wrong = record.fault(results)
     except (OSError, ValueError):
-        wrong = "results.json is not readable"
+        wrong = "it is not readable"
     if wrong is not None:
-        return Run(folder, "damaged", changed=changed, message=wrong)
+        return Run(folder, "damaged", changed=changed, message=f"results.json: {wrong}")
     config = results.get("config") or _config(folder)
     return Run(folder, "finished", config, results, changed)
 
 
-def _wrong(results: Any) -> str | None:
-    """What a record lacks that tables and lists read; None if it is whole."""
-    if not isinstance(results, dict):
-        return "results.json is no record"
-    for name, kind in _RECORD.items():
-        if not isinstance(results.get(name), kind):
-            return f"results.json lacks {name}"
-    if not all(isinstance(item, int | float) for item in results["metrics"].values()):
-        return "results.json has a metric that is no number"
-    return None
-
-
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        content = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        content = stored.yaml_of(folder / "config.yaml")
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -1,5 +1,6 @@
 """The record of a run: config.yaml and environment.json at its start, results.json at its end."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -7,12 +8,25 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
 
 from pixelrnn import atomic
 from pixelrnn.errors import RunError
+from pixelrnn.runs import stored
+
+_RECORD: dict[str, type | UnionType] = {
+    "metrics": dict,
+    "seed": int,
+    "steps": int,
+    "parameters": int,
+    "training_seconds": int | float,
+    "signature": str,
+    "config": dict | None,
+}
+"""What lists, tables and reports read of a record."""
 
 _PACKAGES = ("pixelrnn", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "wandb")
 
@@ -34,7 +48,8 @@ def finish(run: Path, results: dict[str, Any]) -> None:
     """Write results.json: its presence says that the run is finished."""
     with atomic.replacing(run / "results.json") as file:
         json.dump(results, file, indent=2)
-    (run / "failed.json").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a folder in its place hides no result
+        (run / "failed.json").unlink(missing_ok=True)
 
 
 def fail(run: Path, error: Exception) -> None:
@@ -48,7 +63,7 @@ def fail(run: Path, error: Exception) -> None:
 def failure(run: Path) -> str | None:
     """One line on why the last try failed; None if it did not."""
     try:
-        content = json.loads((run / "failed.json").read_text(encoding="utf-8"))
+        content = stored.json_of(run / "failed.json")
         return f"{content['type']}: {content['message']}"
     except FileNotFoundError:
         return None
@@ -66,12 +81,27 @@ def results(run: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = stored.json_of(path)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; move it away to evaluate anew") from error
+    except ValueError as error:
         raise RunError(f"{path}: not readable ({error}); delete it to evaluate anew") from error
-    if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
-        raise RunError(f"{path}: not the record of a run; delete it to evaluate anew")
+    wrong = fault(content)
+    if wrong is not None:
+        raise RunError(f"{path}: {wrong}; delete it to evaluate anew")
     return content
+
+
+def fault(results: Any) -> str | None:
+    """What the content of results.json lacks; None if it is a whole record."""
+    if not isinstance(results, dict):
+        return "not the record of a run"
+    for name, kind in _RECORD.items():
+        if not isinstance(results.get(name), kind):
+            return f"the record lacks {name}"
+    if not all(isinstance(item, int | float) for item in results["metrics"].values()):
+        return "the record has a metric that is no number"
+    return None
 
 
 def folder_of(path: Path) -> Path:
@@ -98,12 +128,16 @@ def config(run: Path) -> dict[str, Any]:
     path = run / "config.yaml"
     if not run.is_dir():
         raise RunError(f"{run}: no such run folder{_others(run)}")
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder; move it away, the configuration of the run is a file")
     if not path.is_file():
         raise RunError(f"{run}: not a run folder, or half written (no config.yaml)")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: not readable ({' '.join(str(error).split())})") from error
+        content = stored.yaml_of(path)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: not readable ({error})") from error
     if not isinstance(content, dict):
         raise RunError(f"{path}: not a run's configuration")
     return content

@@ -5,12 +5,15 @@ first and holds the digests of the new and the old file: whenever the process di
 disc is either checkpoint, and passes. Of last.ckpt the one before is kept as last-previous.ckpt.
 """
 
+import contextlib
 import hashlib
 import io
 import itertools
 import json
 import logging
 import os
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +24,17 @@ from pixelrnn import atomic
 from pixelrnn.errors import RunError
 
 log = logging.getLogger(__name__)
+
+_RESTORES = "pytorch_lightning.trainer.connectors.checkpoint_connector"
+"""The module of Lightning that takes a checkpoint over."""
+
+_OF_A_TRAINING = {
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "loops": dict,
+    "global_step": int,
+}
+"""What a checkpoint holds beside weights, if training can go on from it."""
 
 
 LAST, PREVIOUS, BEST = "last.ckpt", "last-previous.ckpt", "best.ckpt"
@@ -84,18 +98,19 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint")
     digests = _digest_file(path)
-    if digests.is_file() and _sha256(path) not in digests.read_text():
+    if digests.exists() and _sha256(path).encode() not in _content(digests):
         raise RunError(f"{path}: damaged (its SHA-256 is not the one stored in {digests.name})")
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises many types for a file that it cannot read
         reason = str(error).strip().splitlines()[0][:100]
         raise RunError(f"{path}: not a readable checkpoint ({reason})") from error
-    weights = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(weights, dict):
+    if not isinstance(content, dict) or not _are_weights(content.get("state_dict")):
         raise RunError(f"{path}: not a checkpoint of this project (no state_dict)")
     raw = content.get("current_model_state", {})
-    for name, weight in itertools.chain(weights.items(), raw.items()):
+    if not _are_weights(raw):
+        raise RunError(f"{path}: not a checkpoint of this project (current_model_state)")
+    for name, weight in itertools.chain(content["state_dict"].items(), raw.items()):
         if isinstance(weight, torch.Tensor) and not bool(torch.isfinite(weight).all()):
             raise RunError(f"{path}: {name} holds values that are not finite")
     return content
@@ -148,12 +163,39 @@ def to_resume(run: Path) -> Resume | None:
     return None
 
 
+@contextlib.contextmanager
+def explained(resume: Resume | None) -> Iterator[None]:
+    """What Lightning raises while it takes a state over becomes one line that names the file.
+
+    So is found out a file that is whole, but of another model or another version of Lightning.
+
+    Args:
+        resume: from `to_resume`.
+
+    Raises:
+        RunError: the state could not be taken over; no step was taken.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        if resume is None or not any(f.f_globals["__name__"] == _RESTORES for f in frames):
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise RunError(
+            f"{resume.path}: training cannot go on from it ({reason}). Move it away to go on from "
+            "an older checkpoint, or delete the run folder to train anew"
+        ) from error
+
+
 def _resumable(path: Path) -> int:
     """Read a checkpoint and see that it holds more than weights; returns its step."""
     content = read(path)
-    for key in ("optimizer_states", "lr_schedulers", "loops", "global_step"):
+    for key, kind in _OF_A_TRAINING.items():
         if key not in content:
             raise RunError(f"{path}: holds weights only, no {key}: training cannot go on from it")
+        if not isinstance(content[key], kind) or not content["optimizer_states"]:
+            raise RunError(f"{path}: damaged ({key} is {str(content[key])[:40]})")
     return int(content["global_step"])
 
 
@@ -174,6 +216,15 @@ def _write_digests(path: Path, new: str, present: str | None) -> None:
     """Allow for the file that is there and for the one that will take its place."""
     with atomic.replacing(_digest_file(path)) as file:
         json.dump([digest for digest in (new, present) if digest is not None], file)
+
+
+def _are_weights(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+
+def _content(digests: Path) -> bytes:
+    """What stands in the file of digests; nothing if it is a folder, so that no digest fits."""
+    return digests.read_bytes() if digests.is_file() else b""
 
 
 def _digest_file(path: Path) -> Path:

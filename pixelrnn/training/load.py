@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.runs import nodes, record
+from pixelrnn.runs import nodes, record, stored
 from pixelrnn.training import checkpoint, trust
 
 Built = TypeVar("Built")
+
+_KINDS: dict[type, str] = {ImageDistribution: "model", PixelDataModule: "data set"}
 
 _PREFIX = "model."
 """In front of the names of a model's weights in a checkpoint of `PixelModule`."""
@@ -76,7 +78,11 @@ def build(config: Any, kind: type[Built], origin: Path) -> Built:
         RunError: `config` describes nothing of that kind, or names what will not be called.
     """
     if not isinstance(config, dict) or "_target_" not in config:
-        raise RunError(f"{origin}: does not describe a {kind.__name__}")
+        raise RunError(f"{origin}: holds no description of its {_KINDS.get(kind, kind.__name__)}")
+    try:
+        stored.plain(config)
+    except ValueError as error:
+        raise RunError(f"{origin}: the description cannot be used: {error}") from error
     trust.check(config, trust.PARTS, origin)
     try:
         built = nodes.build(config)

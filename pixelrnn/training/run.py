@@ -203,7 +203,8 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
     if process.is_writer():
         record.start(run, config)
     started = time.monotonic()
-    trainer.fit(module, plan.data, ckpt_path=None if resume is None else resume.path)
+    with checkpoint.explained(resume):
+        trainer.fit(module, plan.data, ckpt_path=None if resume is None else resume.path)
     seconds = module.seconds_before + time.monotonic() - started
     _show_profile(trainer)
     best = load.load_model(run)

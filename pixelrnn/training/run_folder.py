@@ -1,20 +1,18 @@
 """The folder of a run: who may write into it, and what it says about runs before."""
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pixelrnn import refused
 from pixelrnn.data import disk
 from pixelrnn.errors import RunError
 from pixelrnn.runs import record, signature
 from pixelrnn.training import checkpoint, process
 from pixelrnn.training.settings import Resume
-
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
@@ -83,7 +81,7 @@ def held(run: Path) -> Iterator[None]:
     except Timeout as error:
         raise RunError(f"{run}: another process is training this run") from error
     except OSError as error:
-        raise RunError(f"{error.filename or run}: cannot be written ({error.strerror})") from error
+        raise RunError(f"{refused.line(error, run)} (the run's folder must be writable)") from error
     try:
         disk.sweep(run, alone=True)
         disk.sweep(run / "checkpoints", alone=True)
@@ -98,7 +96,7 @@ def failure_noted(run: Path) -> Iterator[None]:
     """Leave failed.json if what is done here raises.
 
     Raises:
-        RunError: the disc is full, or a file cannot be written. What was saved before is kept.
+        RunError: the system refuses a file, such as on a full disc. What was saved before is kept.
     """
     try:
         yield
@@ -106,9 +104,8 @@ def failure_noted(run: Path) -> Iterator[None]:
         if process.is_writer():
             with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
                 record.fail(run, error)
-        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        if refused.by_the_system(error):
             raise RunError(
-                f"{error.filename or run}: {error.strerror}; the same command goes on from the "
-                "last checkpoint"
+                f"{refused.line(error)}; the same command goes on from the last checkpoint"
             ) from error
         raise

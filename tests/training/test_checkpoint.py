@@ -8,7 +8,13 @@ from pixelrnn.training import checkpoint
 from pixelrnn.training.checkpoint import AtomicCheckpointIO
 
 CONTENT = {"state_dict": {"w": torch.arange(1000.0)}, "epoch": 3}
-RESUMABLE = {**CONTENT, "optimizer_states": [], "lr_schedulers": [], "loops": {}, "global_step": 7}
+RESUMABLE = {
+    **CONTENT,
+    "optimizer_states": [{}],
+    "lr_schedulers": [],
+    "loops": {},
+    "global_step": 7,
+}
 
 
 @pytest.fixture

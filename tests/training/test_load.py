@@ -83,7 +83,7 @@ def test_what_has_no_plain_description_is_refused_when_it_is_loaded(tmp_path):
     model = Odd(object())
     assert model.description() is None
     saved(tmp_path / "odd.ckpt", model)
-    with pytest.raises(RunError, match="does not describe a ImageDistribution"):
+    with pytest.raises(RunError, match="holds no description of its model"):
         pixelrnn.load_model(tmp_path / "odd.ckpt")
 
 
