@@ -86,7 +86,7 @@ class MaskedConv2d(MaskedWeight):
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the layer to whole images: (H, W, B, in) -> (H, W, B, out)."""
         y = self._convolved(x)
-        return y if self.conditioning is None else y.add_(self.conditioning(context))
+        return y if self.conditioning is None else y + self.conditioning(context)
 
     def _convolved(self, x: Tensor) -> Tensor:
         kh, kw = self.kernel_size

@@ -83,7 +83,7 @@ class VerticalLayer(nn.Module):
         """Compute the link (..., 2 p), taken before the gate, and the layer's output (..., p)."""
         a = self.conv(x)
         if self.conditioning is not None:
-            a = a.add_(self.conditioning(context))
+            a = a + self.conditioning(context)
         return self.link(a), gate(a)
 
 

@@ -51,6 +51,18 @@ def test_every_layer_learns_from_the_label_and_the_map(cls, checkpoint_layers):
 
 
 @pytest.mark.parametrize("cls", STACKS)
+def test_wide_layers_learn_as_well(cls):
+    """Where a convolution is a sum of products, with a backward of its own."""
+    model = randomise(cls((1, 4, 4), 4, hidden=20, layers=1, head_width=20, classes=2))
+    images, labels = random_images(3, (1, 4, 4), 4), torch.tensor([0, 1, 1])
+    found = torch.autograd.grad(model.log_prob(images, labels).sum(), [*model.parameters()])
+    exact = model.double()
+    expected = torch.autograd.grad(exact.log_prob(images, labels).sum(), [*exact.parameters()])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("cls", STACKS)
 def test_a_class_is_a_distribution_of_its_own(cls):
     model = build(cls, (2, 1, 2), 3, scale=0.5, classes=CLASSES)
     images = all_images((2, 1, 2), 3)
