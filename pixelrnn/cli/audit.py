@@ -64,7 +64,7 @@ def audit(
 
     import torch
 
-    from pixelrnn.cli import outputs
+    from pixelrnn.cli import class_labels, outputs
     from pixelrnn.compression.audit import audited
     from pixelrnn.data.synthetic import SyntheticImages
     from pixelrnn.errors import ConfigError
@@ -79,13 +79,12 @@ def audit(
     images = torch.from_numpy(data.images(split)[:n].copy())
     if n and len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
-    known = data.labels(split) if model.classes else None
-    labels = None if known is None else torch.from_numpy(known[:n].copy()).to(device)
+    labels = class_labels.of_split(model, data, split, n)
     path = outputs.target(run, out, f"audit-{split}").with_suffix(".png")
     found = audited(
         model,
         images,
-        labels,
+        None if labels is None else labels.to(device),
         samples=samples,
         seed=seed,
         mode=mode,

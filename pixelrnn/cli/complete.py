@@ -15,6 +15,8 @@ from pixelrnn.runs import record
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pixelrnn.data.base import PixelDataModule
+
 Occlusion = Literal["bottom", "right", "centre", "all"]
 
 _BATCH = 64
@@ -33,6 +35,7 @@ def complete(
     split: Split = "test",
     n: Positive = 8,
     draws: Positive = 4,
+    label: str | None = None,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
     out: str | None = None,
@@ -47,7 +50,9 @@ def complete(
             pixels below or right of a hidden one stay, but do not steer its draw.
         split: where the images come from.
         n: number of images.
-        draws: completions of each.
+        draws: completions of each, under each class that is given.
+        label: of a class-conditional model: complete under this class (a name or a number; several
+            with commas between; "each"); null: under the image's own.
         temperature: below 1 sharpens the distributions; 1 draws from the model.
         seed: seed of the draws.
         out: path of the picture and the array; null: in the run's folder of samples.
@@ -59,22 +64,32 @@ def complete(
 
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
-        ConfigError: the split has fewer images, or this machine no such accelerator.
+        ConfigError: the split has fewer images, this machine no such accelerator, or the model no
+            such class.
     """
     record.require(Path(run))
 
     import torch
 
-    from pixelrnn.cli import outputs
+    from pixelrnn.cli import class_labels, outputs
     from pixelrnn.generation.sources import completions, for_images
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run).to(device)
-    images = _first_images(run, split, n)
+    data = load.load_data(record.folder_of(Path(run)))
+    images = _first_images(data, split, n)
+    labels = class_labels.of_split(model, data, split, n)
+    if label is not None:
+        classes = torch.tensor(class_labels.chosen(label, model))
+        labels = classes.repeat_interleave(draws).repeat(n)
+        draws *= len(classes)
+    elif labels is not None:
+        labels = labels.repeat_interleave(draws)
     outputs.check_memory(n * (draws + 2), model.image_shape)
-    target = outputs.target(run, out, f"complete-{occlude}-seed{seed}")
+    suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
+    target = outputs.target(run, out, f"complete-{occlude}-seed{seed}{suffix}")
     known = occlusion(occlude, *model.image_shape[1:])
     source_of = completions(
         images.repeat_interleave(draws, dim=0).to(device),
@@ -82,7 +97,13 @@ def complete(
         for_images(seed, n * draws),
         temperature,
     )
-    completed = model.walk(source_of, n * draws, batch_size=_BATCH, progress=sys.stderr.isatty())
+    completed = model.walk(
+        source_of,
+        n * draws,
+        None if labels is None else labels.to(device),
+        batch_size=_BATCH,
+        progress=sys.stderr.isatty(),
+    )
     rows = (
         torch.cat([image[None] * known, drawn, image[None]])
         for image, drawn in zip(images, _regrouped(completed, draws), strict=True)
@@ -90,8 +111,8 @@ def complete(
     return outputs.save(rows, model.levels, target, columns=draws + 2)
 
 
-def _first_images(run: str, split: Split, n: int) -> "Tensor":
-    """uint8 (n, C, H, W) of the data that a run was trained on.
+def _first_images(data: "PixelDataModule", split: Split, n: int) -> "Tensor":
+    """The first n images of a split, uint8 (n, C, H, W).
 
     Raises:
         ConfigError: the split has fewer.
@@ -99,9 +120,8 @@ def _first_images(run: str, split: Split, n: int) -> "Tensor":
     import torch
 
     from pixelrnn.errors import ConfigError
-    from pixelrnn.training import load
 
-    images = load.load_data(record.folder_of(Path(run))).images(split)
+    images = data.images(split)
     if len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
     return torch.from_numpy(images[:n].copy())

@@ -70,7 +70,13 @@ def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def save(chunks: "Iterable[Tensor]", levels: int, path: Path, columns: int | None = None) -> Path:
+def save(
+    chunks: "Iterable[Tensor]",
+    levels: int,
+    path: Path,
+    columns: int | None = None,
+    labels: "Tensor | None" = None,
+) -> Path:
     """Write all images, or those finished when the drawing breaks off, as `path`.npy and .png.
 
     Args:
@@ -78,6 +84,8 @@ def save(chunks: "Iterable[Tensor]", levels: int, path: Path, columns: int | Non
         levels: values of a sub-pixel.
         path: without ending.
         columns: of the picture; None: about a square.
+        labels: classes of all images, int64 (N,); those of the finished ones are written as
+            `path`-labels.npy.
 
     Returns:
         Path of the picture.
@@ -91,9 +99,10 @@ def save(chunks: "Iterable[Tensor]", levels: int, path: Path, columns: int | Non
             finished.append(images.cpu())
     except BaseException:
         if finished:
-            print(f"broken off: only {_write(finished, levels, path, columns)}", file=sys.stderr)
+            said = _write(finished, levels, path, columns, labels)
+            print(f"broken off: only {said}", file=sys.stderr)
         raise
-    print(_write(finished, levels, path, columns))
+    print(_write(finished, levels, path, columns, labels))
     return path.with_name(f"{path.name}.png")
 
 
@@ -116,12 +125,25 @@ def explained(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write(finished: "list[Tensor]", levels: int, path: Path, columns: int | None) -> str:
-    """Write picture and array; returns what to tell the user."""
+def _write(
+    finished: "list[Tensor]",
+    levels: int,
+    path: Path,
+    columns: int | None,
+    labels: "Tensor | None",
+) -> str:
+    """Write picture and arrays; returns what to tell the user."""
     import torch
 
     images = torch.cat(finished)
-    array = path.with_name(f"{path.name}.npy")
-    with explained(array), atomic.replacing(array, "wb") as file:
-        np.save(file, images.numpy())
-    return f"{len(images)} images: {save_picture(images, levels, path, columns)} and .npy"
+    _write_array(path.with_name(f"{path.name}.npy"), images)
+    if labels is not None:
+        _write_array(path.with_name(f"{path.name}-labels.npy"), labels[: len(images)])
+    picture = save_picture(images, levels, path, columns)
+    beside = " and .npy" if labels is None else ", .npy and -labels.npy"
+    return f"{len(images)} images: {picture}{beside}"
+
+
+def _write_array(path: Path, values: "Tensor") -> None:
+    with explained(path), atomic.replacing(path, "wb") as file:
+        np.save(file, values.numpy())

@@ -32,6 +32,17 @@ def likelihoods(console: Console, metrics: dict[str, Any], title: str) -> None:
     grid.show(console, COLUMNS, rows)
 
 
+def classification(console: Console, metrics: dict[str, Any], split: str) -> None:
+    """Print what Bayes' rule says of a split: accuracy, and the likelihood without labels."""
+    for name, digits, words in (
+        ("accuracy", 4, "of the images classified right by Bayes' rule"),
+        ("marginal_bits_per_dim", 4, "bits/dim without labels, of p(x) = sum_y p(x | y) p(y)"),
+        ("marginal_nll", 2, "nats/image without labels"),
+    ):
+        text = f"{_with_error(metrics, f'{split}/{name}', digits)} {words}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def show(results: dict[str, Any], run: Path, state: str) -> None:
     """Print the record of a run."""
     console = Console()

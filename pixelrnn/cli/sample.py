@@ -20,7 +20,8 @@ def main(argv: list[str]) -> None:
 def sample(
     *,
     run: str,
-    n: Positive = 64,
+    n: Positive | None = None,
+    label: str | None = None,
     batch_size: Positive = 64,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
@@ -29,11 +30,13 @@ def sample(
     accelerator: Accelerator = "cpu",
     threads: Positive | None = None,
 ) -> Path:
-    """Draw images from a trained model; image i depends on the seed and on i alone.
+    """Draw images from a trained model; image i depends on the seed, on i and on its class alone.
 
     Args:
         run: run folder, or a checkpoint file.
-        n: number of images.
+        n: number of images, of each class that is given; null: 64, or 8 of each of several classes.
+        label: of a class-conditional model: the name or number of a class, several with commas
+            between, or "each"; the picture has a row for each.
         batch_size: images drawn together; it does not change them.
         temperature: below 1 sharpens the distributions; 1 draws from the model.
         seed: seed of the draws.
@@ -43,32 +46,43 @@ def sample(
         threads: of the CPU; null: what suits the model.
 
     Returns:
-        Path of the picture; the array, uint8 (n, C, H, W), lies beside it as .npy.
+        Path of the picture; the array, uint8 (n, C, H, W), lies beside it as .npy, and the classes
+        of its images, int64 (n,), as -labels.npy.
 
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
-        ConfigError: this machine has no such accelerator, or too little memory for `n` images.
+        ConfigError: this machine has no such accelerator, or too little memory for `n` images;
+            or there is no such class, or none is given where it must be.
     """
     record.require(Path(run))
 
-    from pixelrnn.cli import outputs
+    import torch
+
+    from pixelrnn.cli import class_labels, outputs
     from pixelrnn.generation.sources import draws, for_images
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run).to(device)
-    outputs.check_memory(n, model.image_shape)
-    target = outputs.target(run, out, f"sample-n{n}-seed{seed}-t{temperature:g}")
+    classes = class_labels.chosen(label, model)
+    each = n or (64 if classes is None or len(classes) == 1 else 8)
+    total = each * len(classes or [0])
+    outputs.check_memory(total, model.image_shape)
+    labels = None if classes is None else torch.tensor(classes).repeat_interleave(each)
+    columns = each if classes and len(classes) > 1 else None
+    suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
+    target = outputs.target(run, out, f"sample-n{each}-seed{seed}-t{temperature:g}{suffix}")
 
     def show_row(images: "Tensor", row: int) -> None:
-        outputs.save_picture(images, model.levels, target)
+        outputs.save_picture(images, model.levels, target, columns)
 
     chunks = model.walk(
-        draws(n, for_images(seed, n), temperature),
-        n,
+        draws(total, for_images(seed, total), temperature),
+        total,
+        None if labels is None else labels.to(device),
         batch_size=batch_size,
         progress=sys.stderr.isatty(),
         on_row=show_row if grow else None,
     )
-    return outputs.save(chunks, model.levels, target)
+    return outputs.save(chunks, model.levels, target, columns, labels)
