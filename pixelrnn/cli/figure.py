@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def main(argv: list[str]) -> None:
     if not argv or argv[0] in plain_arguments.HELP:
         print(usage())
         return
-    plain_arguments.call(figure(argv[0]), argv[1:])
+    verb = figure(argv[0])
+    several = typing.get_origin(inspect.signature(verb).parameters["run"].annotation) is tuple
+    plain_arguments.call(verb, argv[1:], first="run" if several else None)
 
 
 def usage() -> str:
@@ -81,7 +84,9 @@ def _describe(
         own: keys of the kind.
         shared: class of the keys that it shares with others.
     """
-    keys = list(inspect.signature(shared).parameters.values())
+    order = list(docstrings.arguments(shared.__doc__))
+    given = inspect.signature(shared).parameters.values()
+    keys = sorted(given, key=lambda key: order.index(key.name))
     required = [key for key in keys if key.default is key.empty]
     others = [key for key in keys if key.default is not key.empty]
     texts = {**docstrings.arguments(draw.__doc__), **docstrings.arguments(shared.__doc__)}

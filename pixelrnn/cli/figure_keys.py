@@ -5,6 +5,7 @@ A kind of figure names the class of its shared keys as the type of its first arg
 
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -178,7 +179,13 @@ class OfRun(Drawing):
         return load.load_data(self.folder)
 
     def images(
-        self, split: Split, first: int, n: int | None, most: int = 0
+        self,
+        split: Split,
+        first: int,
+        n: int | None,
+        keys: Sequence[str] = ("first", "n"),
+        *,
+        most: int = 0,
     ) -> "tuple[Tensor, Tensor | None]":
         """Some images of a split, with their labels if the model wants them.
 
@@ -186,6 +193,7 @@ class OfRun(Drawing):
             split: where they come from.
             first: number of the first one, from 0.
             n: how many; None: all there are, at most `most`.
+            keys: what the user calls `first` and `n`, for the error text.
             most: see `n`.
 
         Returns:
@@ -200,7 +208,7 @@ class OfRun(Drawing):
         images = self.data.images(split)
         n = min(most, len(images)) if n is None else n
         if first + n > len(images):
-            asked = f"n={n}" if not first else f"first={first} n={n}"
+            asked = " ".join(f"{key}={value}" for key, value in zip(keys, (first, n), strict=False))
             raise ConfigError(f"{asked}: the {split} split has {len(images)} images")
         labels = self.data.labels(split) if self.model.classes is not None else None
         if self.model.classes is not None and labels is None:

@@ -84,4 +84,6 @@ def _choices(schema: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, tuple):
+        return str(list(value))
     return str(value).lower() if isinstance(value, bool) else str(value)

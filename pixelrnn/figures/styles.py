@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from pixelrnn.arguments import StyleName
 
@@ -92,12 +92,16 @@ def dress(ax: Axes, style: Style) -> None:
         spine.set_color(style.faint)
     for label in (ax.xaxis.label, ax.yaxis.label):
         label.set(color=style.ink, fontsize=_TEXT)
-    ax.title.set(color=style.ink, fontsize=_TEXT)
 
 
 def title(figure: Figure, style: Style, text: str) -> None:
     """Put one line above the whole figure."""
     figure.suptitle(text, color=style.ink, fontsize=_TITLE)
+
+
+def heading(ax: Axes, style: Style, text: str) -> None:
+    """Put a text above axes."""
+    ax.set_title(text, color=style.ink, fontsize=_TEXT)
 
 
 def gridlines(ax: Axes, style: Style, axis: Literal["x", "y", "both"] = "both") -> None:
@@ -106,7 +110,7 @@ def gridlines(ax: Axes, style: Style, axis: Literal["x", "y", "both"] = "both") 
     ax.set_axisbelow(True)
 
 
-def legend(owner: Axes | Figure, style: Style, **options: Any) -> None:
+def legend(owner: Axes | Figure | SubFigure, style: Style, **options: Any) -> None:
     """Explain lines and areas, in the colours of the style.
 
     Args:

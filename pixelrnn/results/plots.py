@@ -89,12 +89,12 @@ def curves(table: Table, path: Path) -> bool:
 
 
 def seed_band(
-    runs: Sequence[Sequence[tuple[int, float]]],
+    runs: Sequence[Sequence[tuple[float, float]]],
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]] | None:
     """Steps, and there the lowest value, the mean and the highest value over runs.
 
     Runs that were validated at other steps are interpolated; only steps that all runs have
-    reached count.
+    reached count. Seconds do as well as steps.
 
     Args:
         runs: (step, value) of each run, in the order of steps.

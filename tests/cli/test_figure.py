@@ -13,11 +13,16 @@ from PIL import Image
 from pixelrnn.cli import docstrings, figure, signatures
 from pixelrnn.cli.main import main
 from tests.cli.commands import QUIET, TINY
+from tests.results.runs import write
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 
 SMALL = {
+    "curves": [],
     "likelihood": ["n=5", "show=3"],
+    "neighbours": ["n=3", "k=2", "show=2", "unseen=4"],
+    "receptive_field": ["n=2", "row=6"],
+    "softmax": ["n=2", "image=7"],
     "surprise": ["n=2", "first=3"],
 }
 """Keys that keep each kind cheap."""
@@ -25,7 +30,8 @@ SMALL = {
 
 def drawn(kind, run, *words):
     """The picture that the verb wrote."""
-    assert main(["figure", kind, f"run={run}", "threads=1", *SMALL[kind], *words]) == 0
+    threads = [] if kind == "curves" else ["threads=1"]
+    assert main(["figure", kind, f"run={run}", *threads, *SMALL[kind], *words]) == 0
     return Image.open(next(iter((run / "figures").glob(f"{kind}.*"))))
 
 
@@ -51,7 +57,7 @@ def test_a_kind_is_drawn_into_the_run_folder(kind, run, capfd):
 def test_every_key_of_every_kind_is_explained(kind, capfd):
     verb = figure.figure(kind)
     explained = docstrings.arguments(verb.__doc__)
-    assert set(explained) == set(signatures.parameters(verb))
+    assert set(explained) - {"paths"} == set(signatures.parameters(verb))
     assert all(explained.values())
     assert main(["figure", kind, "--help"]) == 0
     out = capfd.readouterr().out
@@ -90,6 +96,10 @@ def test_out_names_place_and_form(ending, run):
         (["surprise", "run=x", "spilt=test"], "spilt: no such key; did you mean split?"),
         (["surprise", "run=x", "n=0"], "n=0: input should be greater than or equal to 1"),
         (["surprise", "run=x", "style=grey"], "style=grey: input should be 'light' or 'dark'"),
+        (["curves"], "run: must be given, as runs/a runs/b ..., or sweep=..."),
+        (["curves", "nowhere"], "nowhere: no such run folder"),
+        (["curves", "sweep=mine"], "sweep=mine: no run in runs is of it; there is none"),
+        (["softmax", "run=x", "at=[[1,2]]"], "at=[[1, 2]]: must be [[row,column,colour],...]"),
         (["likelihood", "run=x", "images=tests"], "images=tests: input should be 'samples'"),
     ],
 )
@@ -100,14 +110,49 @@ def test_wrong_words_are_one_line(words, says, capfd):
 
 def test_what_a_run_cannot_give_is_one_line(run, capfd):
     given = ["surprise", f"run={run}"]
-    assert "n=1000: the test split has 225 images" in refused(capfd, *given, "n=1000")
+    assert "first=0 n=226: the test split has 225 images" in refused(capfd, *given, "n=226")
     assert "first=225 n=1: the test split has" in refused(capfd, *given, "first=225", "n=1")
     assert "out=a.jpg: must end in .png, .pdf, .svg" in refused(capfd, *given, "out=a.jpg")
     assert "wandb=true: the run was trained without W&B" in refused(capfd, *given, "wandb=true")
+    of = f"run={run}"
+    assert "image=225: the test split has 225" in refused(capfd, "softmax", of, "image=225")
+    err = refused(capfd, "softmax", of, "at=[[0,0,0],[7,8,0]]")
+    assert "at=[7, 8, 0]: a sub-pixel is [row,column,colour] below [8,8,1]" in err
+    assert "row=8: must be below 8" in refused(capfd, "receptive_field", of, "row=8")
+    assert "color=1: must be below 1" in refused(capfd, "receptive_field", of, "color=1")
     Path("file").touch()
     assert "file: cannot be written" in refused(capfd, *given, "out=file/a.png")
     shutil.rmtree(run / "checkpoints")
     assert "no checkpoint" in refused(capfd, *given)
+
+
+def test_curves_of_several_runs(run, capfd):
+    shutil.copytree(run, "runs/b")
+    assert main(["figure", "curves", f"run={run}", "runs/b"]) == 0
+    assert capfd.readouterr().out.strip() == "runs/figures/curves.png"
+    assert Path("runs/figures/curves.png").is_file()
+    assert main(["figure", "curves", "run=runs/b", f"run={run}", "out=two.svg", "x=seconds"]) == 0
+    assert "seconds of training" in Path("two.svg").read_text()
+    capfd.readouterr()
+    err = refused(capfd, "curves", "runs/b", "metric=val/bits_per_dm")
+    assert "metric=val/bits_per_dm: no run has such a curve; did you mean" in err
+    Path("empty").mkdir()
+    assert "empty: not a run folder" in refused(capfd, "curves", "empty")
+    os.unlink("runs/b/results.json")
+    assert "x=seconds: no run is finished" in refused(capfd, "curves", "runs/b", "x=seconds")
+    os.unlink("runs/b/metrics.csv")
+    assert "runs/b: no curve is recorded" in refused(capfd, "curves", "runs/b")
+    assert main(["runs"]) == 0  # a folder of pictures among the runs is no run
+    assert "figures" not in capfd.readouterr().out
+
+
+def test_curves_of_a_sweep(tmp_path, capfd):
+    for number in range(2):
+        write(tmp_path / "runs", f"a-{number}", 3.0 + number, seed=number)
+    assert main(["figure", "curves", "sweep=table2"]) == 0
+    assert capfd.readouterr().out.strip() == "runs/figures/curves-table2.png"
+    err = refused(capfd, "curves", "sweep=tabel2")
+    assert "sweep=tabel2: no run in runs is of it; did you mean sweep=table2?" in err
 
 
 def test_a_full_disc_is_one_line_and_leaves_the_earlier_picture(run, capfd, monkeypatch):
