@@ -25,18 +25,26 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     temporary = unfinished_name(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     try:
-        with open(temporary, mode, encoding=encoding, newline=newline) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.filename in (None, str(temporary)) and error.filename2 is None:
-            error.filename = str(path)  # nobody knows our temporary file by its name
-        raise
+        with naming(path, temporary):
+            with open(temporary, mode, encoding=encoding, newline=newline) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an error of the file system that names no file, or a temporary one, name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename2 is None and error.filename in (None, temporary and str(temporary)):
+            error.filename = str(path)
+        raise
 
 
 def unfinished_name(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """What the operating system refuses, in one line that names the file and what to do.
 
 Every such error reaches the user as one line: a full disc, a folder that may not be written, a file
-in the place of a folder, too many open files.
+in the place of a folder, too many open files. And what torch says when memory does not suffice.
 """
 
 import errno
@@ -24,6 +24,9 @@ _REMEDIES = {
     errno.ESTALE: "the network folder is gone; mount it again",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "alloc failed")
+"""What torch says in a plain RuntimeError, on a CPU and in libraries of CUDA."""
 
 
 def by_the_system(error: BaseException) -> bool:
@@ -48,3 +51,10 @@ def line(error: BaseException, path: str | Path | None = None) -> str:
     where = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | Path) else ""
     remedy = _REMEDIES.get(error.errno or 0)
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
+def for_want_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice: Python's, torch's on a CPU or a device."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)

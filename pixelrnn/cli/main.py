@@ -39,6 +39,7 @@ Examples:
 `pixelrnn VERB --help` explains the keys of a verb and lists their choices.
 Completion by Tab: eval "$(pixelrnn --shell-completion bash)" (or zsh)"""
 
+_NO_MEMORY = "out of memory; a smaller batch_size, fewer images or other programs ended may help"
 _AGAIN = {"train": "the same command goes on from the last checkpoint"}
 _ANEW = "the same command begins anew"
 
@@ -82,6 +83,9 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if refused.by_the_system(error):
             print(f"pixelrnn: {refused.line(error)}", file=sys.stderr)
+            return 2
+        if refused.for_want_of_memory(error):
+            print(f"pixelrnn: {verb}: {_NO_MEMORY}", file=sys.stderr)
             return 2
         traceback.print_exc()
         return 1

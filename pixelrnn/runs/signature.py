@@ -17,6 +17,7 @@ WITHOUT_EFFECT = (
     "model.checkpoint_layers",
     "folder",
     "init_from",
+    "on_out_of_memory",
     "signature",
     "sweep_name",
     "label",

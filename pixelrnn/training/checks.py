@@ -33,6 +33,7 @@ def check_settings(config: dict[str, Any], data: PixelDataModule) -> None:
     _check_checkpoints(callbacks, Path(config["folder"]))
     _check_monitors(callbacks, data)
     _check_end(config)
+    _check_halving(config)
     for name, node in config["logger"].items():
         if node and node.get("log_model"):
             raise ConfigError(
@@ -119,4 +120,14 @@ def _check_end(config: dict[str, Any]) -> None:
         raise ConfigError(
             "trainer.max_epochs=-1: scheduler=cosine needs an end; set trainer.max_epochs or "
             "trainer.max_steps, or take scheduler=constant"
+        )
+
+
+def _check_halving(config: dict[str, Any]) -> None:
+    """Half precision needs its loss scaled before the gradient, which parts do not know."""
+    precision = str(config["trainer"].get("precision"))
+    if config["on_out_of_memory"] == "halve" and precision in ("16", "16-mixed", "16-true"):
+        raise ConfigError(
+            f"on_out_of_memory=halve: does not go with trainer.precision={precision}, whose small "
+            "gradients need a scaled loss; take trainer.precision=bf16-mixed"
         )

@@ -104,7 +104,10 @@ class _Writer:
             kept = _read(self.path)[1] if self.path.is_file() else []
             self._columns = columns
             self._replace([row for row in kept if row is not None])
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
+        with (
+            atomic.naming(self.path),
+            open(self.path, "a", encoding="utf-8", newline="") as file,
+        ):
             csv.DictWriter(file, fieldnames=self._columns).writerows(self._new)
         self.rows += len(self._new)
         self._new = []

@@ -6,7 +6,7 @@ Axes: `B` batch, `C` colours, `H W` image.
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -20,7 +20,8 @@ from pixelrnn.data.batches import examples
 from pixelrnn.errors import TrainingError
 from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.training import steps
+from pixelrnn.training import process, steps
+from pixelrnn.training.in_parts import InParts
 from pixelrnn.training.metrics import NegativeLogLikelihood
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -48,6 +49,9 @@ class PixelModule(LightningModule):
         optimizer: makes an optimiser from parameters.
         scheduler: makes a schedule from the optimiser and the number of optimiser steps, None if
             training is endless; without one the learning rate is constant.
+        on_out_of_memory: "halve": a batch for which the memory does not suffice is computed in two
+            parts, then in four, and so on; the gradient is that of the whole batch, up to rounding,
+            and a copy of it is held besides. "stop": the error is raised.
     """
 
     def __init__(
@@ -55,11 +59,13 @@ class PixelModule(LightningModule):
         model: ImageDistribution,
         optimizer: OptimizerFactory = PAPERS_OPTIMIZER,
         scheduler: SchedulerFactory | None = None,
+        on_out_of_memory: Literal["stop", "halve"] = "stop",
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.in_parts = InParts() if on_out_of_memory == "halve" else None
         self.evaluation = NegativeLogLikelihood()
         self.split = "test"
         self.seconds_before = 0.0
@@ -68,7 +74,7 @@ class PixelModule(LightningModule):
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Mean bits/dim of a batch: images of uint8 (B, C, H, W) -> ()."""
-        log_prob = self._log_prob(batch)
+        log_prob = self._differentiable(batch)
         loss = bits_per_dim(log_prob, self.model.image_shape).mean()
         if self._looks():
             self._check_finite("the loss", loss)
@@ -126,6 +132,8 @@ class PixelModule(LightningModule):
             raise TrainingError(self._diverged("a weight is not finite"))
         checkpoint["model"] = self.model.description()
         checkpoint["class_names"] = list(self._class_names())
+        if self.in_parts is not None:
+            checkpoint["parts_of_a_batch"] = self.in_parts.parts
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -141,10 +149,24 @@ class PixelModule(LightningModule):
                 f"{_shortened(then)}: go on with the data that the training began with"
             )
         self.seconds_before = checkpoint.get("seconds", 0.0)
+        if self.in_parts is not None:  # parts round differently, so a resumed run keeps them
+            self.in_parts.parts = int(checkpoint.get("parts_of_a_batch", 1))
 
     def on_fit_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
+
+    def _differentiable(self, batch: Any) -> Tensor:
+        """(B,) nats of a training batch, in as many parts as the memory demands."""
+        if self.in_parts is None:
+            return self._log_prob(batch)
+        return self.in_parts.log_prob(self._log_prob, batch, self.model.parameters(), self._tell)
+
+    def _tell(self, parts: int) -> None:
+        process.say(
+            f"the memory does not suffice for a whole batch at step {self.global_step}: from here "
+            f"on each is computed in {parts} parts, with the gradient of the whole"
+        )
 
     def _evaluate(self, batch: Any) -> dict[str, Tensor]:
         log_prob = self._log_prob(batch)

@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from pixelrnn import refused
 from pixelrnn.arguments import Positive
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError
@@ -129,7 +130,7 @@ def module(config: dict[str, Any]) -> PixelModule:
         optimizer(model.parameters())
     with _naming("scheduler"):
         scheduler = nodes.build(config["scheduler"])
-    return PixelModule(model, optimizer, scheduler)
+    return PixelModule(model, optimizer, scheduler, config["on_out_of_memory"])
 
 
 def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]) -> pl.Trainer:
@@ -211,6 +212,6 @@ def _naming(key: str) -> Iterator[None]:
             raise ConfigError(f"{name}={detail['input']}: {detail['msg']}") from error
         if isinstance(error, ValueError | TypeError | MisconfigurationException):
             raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
-        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        if refused.for_want_of_memory(error):
             raise ConfigError(f"{key}: does not fit into this machine's memory") from error
         raise

@@ -28,6 +28,7 @@ from pixelrnn.runs import naming, record, related, signature
 from pixelrnn.training import (
     checkpoint,
     checks,
+    in_parts,
     initial,
     interruption,
     load,
@@ -164,7 +165,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data))
         data.prepare_data()
         data.setup()
-        with run_folder.held(run), run_folder.failure_noted(run):
+        with run_folder.held(run), run_folder.failure_noted(run), in_parts.explained(config):
             if plan.record is None:
                 with tracking.session(config, loggers) as trainer.loggers:
                     results = _fit_and_evaluate(plan, module, trainer)

@@ -58,6 +58,9 @@ class Settings:
         resume: what to do where the folder holds a half-done run, or holds none. auto: go on, or
             begin; must: go on, or refuse; never: begin, or refuse. A finished run is reported
             whatever it says.
+        on_out_of_memory: halve: a training batch for which the memory does not suffice is computed
+            in parts whose gradients are added, so that the batch stays the same; stop: training
+            ends with a line that names the keys which help.
         folder: run folder; null: `<paths.runs>/<label>-<signature>`.
         paths: roots of runs and data.
     """
@@ -79,6 +82,7 @@ class Settings:
     scale_name: Literal["small"] | None = None
     init_from: Folder | None = None
     resume: Resume = "auto"
+    on_out_of_memory: Literal["stop", "halve"] = "stop"
     folder: Folder | None = None
     paths: dict[str, str] = field(default_factory=lambda: {"runs": "runs", "data": "data"})
 

@@ -11,10 +11,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
+from pixelrnn.cli.main import main
 from tests.cli.commands import TINY
 
 RUN = Path("run")
@@ -180,9 +182,29 @@ def ends_well(words: str, and_kept: str | None = None) -> Kept:
 AS_UNDISTURBED = ends_well("the run ends as if nothing had happened, to the last bit")
 
 
-@contextlib.contextmanager
-def replaced(patch: pytest.MonkeyPatch, name: str, by: Any) -> Iterator[None]:
-    """Put something else in the place of a function while the command runs."""
-    with patch.context() as context:
-        context.setattr(name, by)
-        yield
+def _goes_on(before: Tree) -> None:
+    assert not (RUN / "results.json").exists()
+    assert main(list(TRAIN)) == 0
+    assert metrics() == metrics(Path(os.environ["UNDISTURBED"]))
+
+
+GOES_ON = Kept(
+    "what was saved; once mended, the same command ends as undisturbed, to the last bit", _goes_on
+)
+
+
+def during(name: str, by: Callable[[Any], Any]) -> Make:
+    """Something else in the place of a function while the command runs.
+
+    Args:
+        name: where the function stands.
+        by: makes what takes its place from the function itself.
+    """
+
+    @contextlib.contextmanager
+    def made(patch: pytest.MonkeyPatch) -> Iterator[None]:
+        with patch.context() as context:
+            context.setattr(name, by(resolve_name(name)))
+            yield
+
+    return made

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tests.faults import foreign, run_folders
+from tests.faults import foreign, run_folders, surroundings
 from tests.faults.fault import TRAIN, Fault
 
 SECTIONS: dict[str, tuple[Fault, ...]] = {
+    "Bad surroundings": surroundings.FAULTS,
     "Damaged files of a run folder": run_folders.FAULTS,
     "Run folders from somebody else": foreign.FAULTS,
 }
