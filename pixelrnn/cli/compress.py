@@ -25,7 +25,7 @@ def compress(
     out: str,
     labels: str | None = None,
     mode: Literal["fast", "portable"] = "fast",
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 256,
     verify: bool = True,
     accelerator: Accelerator = "cpu",
     threads: Positive | None = None,
@@ -42,7 +42,8 @@ def compress(
         out: the file to write, such as images.prnn.
         labels: of a class-conditional model: an array .npy of integers (N,).
         mode: portable files decode on every CPU with the same weights; they take longer to code.
-        batch_size: images coded together; more are faster and take more memory.
+        batch_size: images coded together, and decoded together later: more are faster, and each
+            takes up to 2 MB.
         verify: decode what was coded and compare, which takes as long again.
         accelerator: where to compute; decode with the same.
         threads: of the CPU; null: what suits the model.

@@ -35,7 +35,7 @@ class Probe:
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `generation.sources.Source`."""
-        table = tables.frequencies(log_probs)
+        table = tables.of_distributions(log_probs)
         self.digest.update(np.ascontiguousarray(table, dtype="<i4").tobytes())
         self.seen += 1
         if self.seen >= self.limit:
@@ -46,7 +46,7 @@ class Probe:
 
 
 def canary(walker: Walker, n: int) -> str:
-    """Half a SHA-256 of the tables of n probe images, over two rows and one pixel more.
+    """Half a SHA-256 of the tables of n probe images, over a row and the two pixels below it.
 
     Of a model of several scales, all but the last are probed whole, and so much of the last.
 
@@ -58,7 +58,7 @@ def canary(walker: Walker, n: int) -> str:
     """
     model = walker.model
     colors, height, width = model.image_shape
-    probe = Probe(min(colors * height * width, _last_scale(model) + colors * (2 * width + 1)))
+    probe = Probe(min(colors * height * width, _last_scale(model) + colors * (width + 2)))
     if n:
         labels = None if model.classes is None else torch.arange(n) % model.classes
         with contextlib.suppress(_Enough):

@@ -19,8 +19,11 @@ from pixelrnn.compression import container, headers, streams
 from pixelrnn.compression.headers import Machine
 from pixelrnn.compression.numerics import Mode, Walker
 from pixelrnn.compression.progress import Progress
-from pixelrnn.generation.chunks import BATCH_SIZE
 from pixelrnn.models.base import ImageDistribution
+
+BATCH_SIZE = 256
+"""Images coded together, unless told otherwise. Small networks are 1.5 times as fast as with 64;
+each image takes at most 2 MB, as in `generation.chunks`."""
 
 Take = Callable[[slice], Tensor]
 """Gives the images of a slice, uint8 (n, C, H, W), so that they need not all be in memory."""

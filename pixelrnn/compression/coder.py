@@ -1,18 +1,17 @@
 """The range coder of the `constriction` library, driven by our integer tables.
 
 `constriction` makes its fixed-point models from floats: level v gets one part of 2^24 and its share
-of the other 2^24 - L parts, cumulative sums rounded down. Given `frequency - 1` for each level, all
-sums are whole numbers below 2^24, which float32 holds exactly, so that its model is our table to
-the last unit. A test holds it against a range coder of whole numbers.
+of the other 2^24 - L parts, cumulative sums rounded down. Given the shares of `tables`, all sums
+are whole numbers below 2^24, which float32 holds exactly, so that its model is our table to the
+last unit. A test holds it against a range coder of whole numbers.
 
-The library checks nothing: damaged data decode to wrong symbols in silence. So symbols and tables
-are checked here, and data by `container`.
+The library checks nothing: damaged data decode to wrong symbols in silence. So tables are checked
+where they are made, symbols here, and data by `container`.
 """
 
 import constriction
 import numpy as np
 
-from pixelrnn.compression import tables
 from pixelrnn.errors import CompressionError
 
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
@@ -26,12 +25,12 @@ class Encoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def encode(self, symbols: np.ndarray, table: np.ndarray) -> None:
-        """Code symbols, integers (B,), under their tables, int64 (B, levels)."""
+        """Code symbols, integers (B,), under their tables, float32 (B, levels)."""
         if len(symbols) == 0:
             return
         if symbols.min() < 0 or symbols.max() >= table.shape[1]:
             raise CompressionError(f"a symbol is outside of the {table.shape[1]} levels")
-        self._coder.encode(np.ascontiguousarray(symbols, np.int32), _FAMILY, _shares(table))
+        self._coder.encode(np.ascontiguousarray(symbols, np.int32), _FAMILY, table)
 
     @property
     def bits(self) -> int:
@@ -60,7 +59,7 @@ class Decoder:
         self._coder = constriction.stream.queue.RangeDecoder(words)
 
     def decode(self, table: np.ndarray) -> np.ndarray:
-        """Return the next symbols, int64 (B,), under their tables, int64 (B, levels).
+        """Return the next symbols, int64 (B,), under their tables, float32 (B, levels).
 
         Raises:
             CompressionError: no symbols have such a code.
@@ -68,14 +67,7 @@ class Decoder:
         if len(table) == 0:
             return np.zeros(0, np.int64)
         try:
-            symbols = self._coder.decode(_FAMILY, _shares(table))
+            symbols = self._coder.decode(_FAMILY, table)
         except (AssertionError, ValueError) as error:
             raise CompressionError("the coded data do not fit the model's tables") from error
         return np.asarray(symbols, dtype=np.int64)
-
-
-def _shares(table: np.ndarray) -> np.ndarray:
-    """What makes the library's model equal the table: float32 (B, levels)."""
-    if table.min() < 1 or (table.sum(axis=1) != tables.TOTAL).any():
-        raise CompressionError("a table has a level without frequency, or a wrong sum")
-    return np.ascontiguousarray(table - 1, dtype=np.float32)

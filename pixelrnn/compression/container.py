@@ -26,7 +26,7 @@ from pixelrnn.errors import CompressionError
 
 MAGIC = b"\x89PRNN\r\n\x1a"
 """Like that of PNG: a file that was sent as text, or cut to seven bits, is seen at once."""
-VERSION = 1
+VERSION = 2
 STREAM_SUBPIXELS = 2**22
 """Sub-pixels of a stream at most (one image may be larger): this bounds memory."""
 BATCH_LIMIT = 1024

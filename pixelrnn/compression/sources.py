@@ -3,6 +3,7 @@
 Encoder and decoder are the same walk of the same model, so that both compute the same tables.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,15 +24,14 @@ class Encoding:
     """
 
     def __init__(self, images: Tensor, encoder: Encoder) -> None:
-        self.images = images.cpu()
+        self.symbols = np.ascontiguousarray(images.cpu().numpy().transpose(2, 3, 1, 0), np.int32)
         self.encoder = encoder
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `generation.sources.Source`."""
-        row, column, color = position
-        symbols = self.images[:, color, row, column]
-        self.encoder.encode(symbols.numpy(), tables.frequencies(log_probs))
-        return symbols.to(log_probs.device)
+        symbols = self.symbols[position]
+        self.encoder.encode(symbols, tables.of_distributions(log_probs))
+        return torch.from_numpy(symbols).to(log_probs.device)
 
 
 class Decoding:
@@ -46,7 +46,7 @@ class Decoding:
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `generation.sources.Source`."""
-        symbols = self.decoder.decode(tables.frequencies(log_probs))
+        symbols = self.decoder.decode(tables.of_distributions(log_probs))
         return torch.from_numpy(symbols).to(log_probs.device)
 
 

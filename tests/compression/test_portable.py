@@ -27,7 +27,7 @@ class Recorded:
         self.images, self.tables = images, []
 
     def __call__(self, log_probs, position):
-        self.tables.append(tables.frequencies(log_probs))
+        self.tables.append(tables.of_distributions(log_probs))
         row, column, color = position
         return self.images[:, color, row, column]
 
