@@ -200,31 +200,30 @@ class OfRun(Drawing):
             uint8 (n, C, H, W), and int64 (n,) or None.
 
         Raises:
-            ConfigError: the split has fewer images, or the model has classes and the data no
-                labels.
+            ConfigError: the split has fewer images, or not the classes of the model.
         """
         import torch
+
+        from pixelrnn.cli import class_labels
 
         images = self.data.images(split)
         n = min(most, len(images)) if n is None else n
         if first + n > len(images):
             asked = " ".join(f"{key}={value}" for key, value in zip(keys, (first, n), strict=False))
             raise ConfigError(f"{asked}: the {split} split has {len(images)} images")
-        labels = self.data.labels(split) if self.model.classes is not None else None
-        if self.model.classes is not None and labels is None:
-            raise ConfigError(f"{self.run}: its model has classes, but its data have no labels")
-        part = slice(first, first + n)
-        return (
-            torch.from_numpy(images[part].copy()),
-            None if labels is None else torch.from_numpy(labels[part].copy()),
-        )
+        labels = class_labels.of_split(self.model, self.data, split, first + n)
+        chosen = torch.from_numpy(images[first : first + n].copy())
+        return chosen, None if labels is None else labels[first:]
 
-    def samples(self, n: int, seed: int) -> "tuple[Tensor, Tensor | None]":
-        """Draw images; those of a class-conditional model take the classes in turn.
+    def samples(
+        self, n: int, seed: int, classes: list[int] | None = None
+    ) -> "tuple[Tensor, Tensor | None]":
+        """Draw images.
 
         Args:
             n: how many.
-            seed: seed of the draws; image i depends on the seed and on i alone.
+            seed: seed of the draws; image i depends on the seed, on i and on its class alone.
+            classes: of each; None: a class-conditional model takes its classes in turn.
 
         Returns:
             uint8 (n, C, H, W), and int64 (n,) or None; on the CPU.
@@ -233,13 +232,21 @@ class OfRun(Drawing):
 
         from pixelrnn.generation.sources import for_images
 
-        classes = self.model.classes
-        labels = None if classes is None else torch.arange(n) % classes
+        outputs.check_memory(n, self.model.image_shape)
+        labels = None
+        if self.model.classes is not None:
+            labels = torch.arange(n) % self.model.classes
+            labels = labels if classes is None else torch.tensor(classes)
         device = next(self.model.parameters()).device
         drawn = self.model.sample(
             n,
             None if labels is None else labels.to(device),
             for_images(seed, n),
-            progress=sys.stderr.isatty(),
+            progress=self.shows_progress,
         )
         return drawn.cpu(), labels
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody looks on."""
+        return sys.stderr.isatty()

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure, SubFigure
 
 from pixelrnn.arguments import StyleName
@@ -140,7 +141,14 @@ def scale_bar(
     bar.set_label(text, color=style.ink, fontsize=_TEXT)
 
 
-def show_image(ax: Axes, style: Style, image: np.ndarray, levels: int, text: str = "") -> None:
+def show_image(
+    ax: Axes,
+    style: Style,
+    image: np.ndarray,
+    levels: int,
+    text: str = "",
+    hidden: np.ndarray | None = None,
+) -> None:
     """Show one image with sharp pixels, and a text below it; no ticks.
 
     Args:
@@ -149,10 +157,15 @@ def show_image(ax: Axes, style: Style, image: np.ndarray, levels: int, text: str
         image: integers (C, H, W) below `levels`; of other C than 3, the first colour is shown.
         levels: number of values of a sub-pixel; 0 is black, levels - 1 white.
         text: what stands below.
+        hidden: bool (H, W), True where nothing is shown.
     """
     shades = image.astype(np.float64) / (levels - 1)
     picture = shades.transpose(1, 2, 0) if len(image) == 3 else shades[0]
     ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    if hidden is not None:
+        veil = np.zeros((*hidden.shape, 4))
+        veil[hidden] = to_rgba(style.quiet)
+        ax.imshow(veil, interpolation="nearest")
     without_ticks(ax)
     ax.set_xlabel(text)
 

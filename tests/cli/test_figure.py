@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.results.runs import write
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 
 SMALL = {
+    "completions": ["n=2", "draws=2", "occlude=centre"],
     "curves": [],
     "likelihood": ["n=5", "show=3"],
     "neighbours": ["n=3", "k=2", "show=2", "unseen=4"],
@@ -124,6 +126,30 @@ def test_what_a_run_cannot_give_is_one_line(run, capfd):
     assert "file: cannot be written" in refused(capfd, *given, "out=file/a.png")
     shutil.rmtree(run / "checkpoints")
     assert "no checkpoint" in refused(capfd, *given)
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A run of a tiny class-conditional PixelCNN."""
+    folder = tmp_path_factory.mktemp("conditional") / "run"
+    assert main([*TINY, "model.classes=data", f"folder={folder}"]) == 0
+    return folder
+
+
+def test_classes_have_a_row_each(conditional, capfd, run):
+    of = f"run={conditional}"
+    assert main(["figure", "classes", of, "n=2", "label=3,0,7", "threads=1", "out=a.svg"]) == 0
+    names = re.findall(r"<!-- (\d) -->", Path("a.svg").read_text())
+    assert names == ["3", "0", "7"]
+    capfd.readouterr()
+    assert "label=12: no such class" in refused(capfd, "classes", of, "label=12")
+    assert "has no classes; model.classes=data" in refused(capfd, "classes", f"run={run}")
+    assert "PixelCNN, has one scale only" in refused(capfd, "scales", f"run={run}")
+
+
+@pytest.mark.parametrize("kind", sorted({*SMALL} - {"curves", "receptive_field"}))
+def test_a_class_conditional_model_is_given_labels(kind, conditional):
+    assert main(["figure", kind, f"run={conditional}", "threads=1", *SMALL[kind], "out=a.png"]) == 0
 
 
 def test_curves_of_several_runs(run, capfd):
