@@ -1,6 +1,6 @@
 """Sampling: incremental against the oracle, cost against image height, arithmetic, same images.
 
-    python -m benchmarks.sampling [--quick]
+    python -m benchmarks.sampling [--quick] [--only TEXT] [--out FILE]
 
 The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
 multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
@@ -23,10 +23,10 @@ from benchmarks import report
 from pixelrnn import threads
 from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Position
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.models.causal import CausalModel
 
-MODELS = (PixelCNN, GatedPixelCNN, RowLSTM, DiagonalBiLSTM)
+MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
 HEIGHTS = (16, 32, 64)
 Rows = list[dict[str, Any]]
@@ -174,11 +174,14 @@ def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
 
 
 def main() -> None:
-    options = report.parser(__doc__.splitlines()[0], "sampling").parse_args()
+    parser = report.parser(__doc__.splitlines()[0], "sampling")
+    parser.add_argument("--only", default="", help="models whose name holds this text")
+    options = parser.parse_args()
     sizes = QUICK if options.quick else Sizes()
     rows = [
         {"model": kind.__name__, **row}
         for kind in MODELS
+        if options.only in kind.__name__
         for measure in (against_oracle, by_height, arithmetic, same_images)
         for row in measure(kind, sizes)
     ]

@@ -25,10 +25,13 @@ from torch import Tensor, nn
 
 from benchmarks import report
 from pixelrnn.layers import reference
+from pixelrnn.layers.attention import CausalAttention
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.lstm_state import LSTMSettings
+from pixelrnn.layers.masked_conv import MaskedWeight
 from pixelrnn.layers.row_lstm import RowLSTMLayer
-from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
+from pixelrnn.layers.vertical_stack import FullWidthConv
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.native.memory import reuse_freed_memory
 
 BATCH = 16
@@ -52,11 +55,18 @@ class Case:
         return f"{self.model} h={self.hidden} {depth} {'x'.join(map(str, self.image))}"
 
 
-MODELS = {"row_lstm": RowLSTM, "diagonal_bilstm": DiagonalBiLSTM, "pixelcnn": PixelCNN}
+MODELS = {
+    "row_lstm": RowLSTM,
+    "diagonal_bilstm": DiagonalBiLSTM,
+    "pixelcnn": PixelCNN,
+    "gated_pixelcnn": GatedPixelCNN,
+    "pixelsnail": PixelSNAIL,
+}
 RECURRENT = ("row_lstm", "diagonal_bilstm")
 CASES = [Case(model, hidden, None) for hidden in (128, 32, 16) for model in RECURRENT]
 CASES += [Case(model, 16, 7, (1, 28, 28), 2) for model in MODELS]
 CASES += [Case("row_lstm", 128, 12), Case("diagonal_bilstm", 128, 12), Case("pixelcnn", 128, 15)]
+CASES += [Case("gated_pixelcnn", 128, 12), Case("pixelsnail", 128, 12)]
 
 
 def main() -> None:
@@ -100,7 +110,7 @@ def measure(case: Case, repeats: int) -> Iterator[dict]:
 
 def variants(case: Case) -> list[str]:
     """Deep paper-sized models run without the reference, whose layers take seconds each."""
-    if case.model == "pixelcnn" or (case.layers or 0) >= 12:
+    if case.model not in RECURRENT or (case.layers or 0) >= 12:
         return ["fast", "bf16"]
     plain = ["plain"] if case.layers is None else []
     return [*plain, "reference", "fast", "bf16"]
@@ -143,7 +153,7 @@ def _plain(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor
 
 
 def _model(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
-    options = {} if case.model == "pixelcnn" else {"kernel": kernel}
+    options = {"kernel": kernel} if case.model in RECURRENT else {}
     options |= {"hidden": case.hidden, "layers": case.layers}
     model = MODELS[case.model](case.image, case.levels, **options)
     images = torch.randint(case.levels, (BATCH, *case.image), dtype=torch.uint8)
@@ -154,10 +164,13 @@ def training_flop(case: Case) -> float:
     """Two per multiply-add; each product is done three times, but the stem's only twice."""
     colors, height, width = case.image
     h, places = case.hidden, height * width * BATCH
+    if case.model not in RECURRENT:
+        model, _, _ = _model(case, "auto")
+        stem = sum(products(layer) for layer in first_layers(model))
+        return places * (6.0 * (products(model) - stem) + 4.0 * stem)
     block = {
         "row_lstm": (2 * 2 * h + 3 * h) * 4 * h,  # input: 2 taps of 2h; state: 3 taps of h
         "diagonal_bilstm": 2 * (2 * h + 2 * h) * 4 * h,  # per direction: 1 tap of 2h, 2 taps of h
-        "pixelcnn": 2 * h * h + 5 * h * h,  # 1x1 down and the 5 causal taps of 3x3
     }[case.model]
     if case.layers is None:
         return 6.0 * places * block
@@ -167,6 +180,30 @@ def training_flop(case: Case) -> float:
     whole = case.layers * block + 2 * h * head + head * head + head * outputs
     stem = (3 * 7 + 3 + 1) * colors * 2 * h
     return places * (6.0 * whole + 4.0 * stem)
+
+
+def first_layers(model: nn.Module) -> list[nn.Module]:
+    """The convolutions of the image: no gradient of it is computed."""
+    if isinstance(model, GatedPixelCNN):
+        return [model.vertical.layers[0].conv, model.stem.conv]
+    return [model.stem]
+
+
+def products(model: nn.Module) -> float:
+    """Multiply-adds of a position: its weights, but those of taps in the future, and attention."""
+    count = 0.0
+    for module in model.modules():
+        if isinstance(module, MaskedWeight):
+            kh, kw = module.kernel_size
+            seen = kh // 2 * kw + kw // 2 + 1
+            count += module.weight[..., 0, 0].numel() * seen
+        elif isinstance(module, nn.Linear | FullWidthConv):
+            count += module.weight.numel()
+        elif isinstance(module, CausalAttention):
+            height, width = module.size
+            each = module.heads * (module.key_width + module.value_width)
+            count += each * (height * width - 1) / 2  # earlier positions, on average
+    return count
 
 
 def peak_memory(case: Case, variant: str) -> int:

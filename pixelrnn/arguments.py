@@ -34,6 +34,7 @@ def _odd(size: int) -> int:
 
 Positive = Annotated[int, Field(ge=1)]
 OddSize = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Workers = Annotated[int, Field(ge=0)]
 Levels = Annotated[int, Field(ge=2, le=256)]

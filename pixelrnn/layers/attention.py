@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Context, Run, Whole
+from pixelrnn.layers.dropout import Dropout
 from pixelrnn.layers.elu import elu
 from pixelrnn.layers.gate import linear_gate
 from pixelrnn.layers.gated_residual import GATED_SCALE
@@ -34,6 +35,7 @@ class CausalAttention(nn.Module):
         heads: h, of each colour group.
         color_groups: G, number of colours that see each other in order.
         size: (H, W) of the images.
+        dropout: share of the inner features of both gated blocks that is dropped in training.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class CausalAttention(nn.Module):
         heads: int,
         color_groups: int,
         size: tuple[int, int],
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.heads = color_groups * heads
@@ -60,6 +63,7 @@ class CausalAttention(nn.Module):
         self.content_in = nn.Linear(raw, features)
         self.content_gate = nn.Linear(features, 2 * raw)
         self.content_out = nn.Linear(raw, self.heads * (key_width + self.value_width))
+        self.query_dropout, self.content_dropout = Dropout(dropout), Dropout(dropout)
         with torch.no_grad():
             for gate in (self.query_gate, self.content_gate):
                 gate.weight.mul_(GATED_SCALE)
@@ -71,7 +75,7 @@ class CausalAttention(nn.Module):
 
     def query(self, x: Tensor, run: Run) -> Tensor:
         """Compute queries by a gated residual block: (..., F) -> (..., heads * key_width)."""
-        y = run(self.query_gate, elu(run(self.query_in, elu(x))))
+        y = run(self.query_gate, self.query_dropout(elu(run(self.query_in, elu(x)))))
         return run(self.query_out, x + linear_gate(y))
 
     def forward(self, x: Tensor, pixels: Tensor) -> Tensor:
@@ -95,7 +99,8 @@ class CausalAttention(nn.Module):
 
     def gated(self, raw: Tensor) -> Tensor:
         """Compute what the gated block of keys and values adds to its input: (..., raw)."""
-        return linear_gate(self.content_gate(elu(self.content_in(elu(raw)))))
+        y = self.content_dropout(elu(self.content_in(elu(raw))))
+        return linear_gate(self.content_gate(y))
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """Make the step of this layer, which applies it one position at a time (`steps`)."""

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
+from pixelrnn.layers.dropout import Dropout
 from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import masks
@@ -21,6 +22,7 @@ class GatedBlock(nn.Module):
         residual: False drops the addition of the input. The first layer has none: it would show
             each pixel itself.
         conditions: what is added to both halves before the gate.
+        dropout: share of the gated features that is dropped in training.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class GatedBlock(nn.Module):
         color_groups: int,
         residual: bool,
         conditions: Conditions = NOTHING,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.residual = residual
@@ -39,6 +42,7 @@ class GatedBlock(nn.Module):
         self.conv = MaskedConv2d(
             mask_type, in_features, features, size, color_groups, 2, conditions
         )
+        self.dropout = Dropout(dropout)
         self.out = MaskedConv2d("B", features, features, (1, 1), color_groups)
 
     def compose(self, x: Tensor, run: Run, link: Tensor) -> Tensor:
@@ -52,5 +56,5 @@ class GatedBlock(nn.Module):
         Returns:
             (..., p).
         """
-        y = run(self.out, gate(run(self.conv, x) + link))
+        y = run(self.out, self.dropout(gate(run(self.conv, x) + link)))
         return x + y if self.residual else y

@@ -6,6 +6,7 @@ from torch import Tensor
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.blocks import Block
 from pixelrnn.layers.conditioning import NOTHING, Conditions
+from pixelrnn.layers.dropout import Dropout
 from pixelrnn.layers.elu import elu
 from pixelrnn.layers.gate import linear_gate
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -27,6 +28,7 @@ class GatedResidual(Block):
         residual: False drops the addition of x.
         beside: number of features of `beside`; None: there is none.
         conditions: what is added to both halves before the gate.
+        dropout: share of the inner features that is dropped in training.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class GatedResidual(Block):
         residual: bool,
         beside: int | None = None,
         conditions: Conditions = NOTHING,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.residual = residual
@@ -45,6 +48,7 @@ class GatedResidual(Block):
         self.of_beside = (
             None if beside is None else MaskedConv2d("B", beside, features, (1, 1), color_groups)
         )
+        self.dropout = Dropout(dropout)
         self.gate = MaskedConv2d("B", features, features, size, color_groups, 2, conditions)
         with torch.no_grad():
             self.gate.weight.mul_(GATED_SCALE)
@@ -63,5 +67,5 @@ class GatedResidual(Block):
         y = run(self.conv, elu(x))
         if self.of_beside is not None and beside is not None:
             y = y + run(self.of_beside, elu(beside))
-        y = linear_gate(run(self.gate, elu(y)))
+        y = linear_gate(run(self.gate, self.dropout(elu(y))))
         return x + y if self.residual else y

@@ -10,7 +10,7 @@ of the PixelRNN), and no skips to the head unless asked for.
 
 from torch import Tensor
 
-from pixelrnn.arguments import OddSize, Positive
+from pixelrnn.arguments import OddSize, Positive, Rate
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.gated_block import GatedBlock
 from pixelrnn.layers.vertical_stack import VerticalStack
@@ -26,12 +26,14 @@ class GatedPixelCNN(StackModel):
 
     Args:
         kernel_size: size of the convolutions after the first, odd; n x n above, 1 x n in the row.
+        dropout: share of the gated features of each block's row that is dropped in training.
     """
 
     hidden: Positive = 384
     layers: Positive = 20
     skip: bool = False
     kernel_size: OddSize = 5
+    dropout: Rate = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +69,14 @@ class GatedPixelCNN(StackModel):
         """See `StackModel.block`."""
         p = self.hidden
         return GatedBlock(
-            "B", p, p, self.kernel_size, self.color_groups, self.residual, self.conditions
+            "B",
+            p,
+            p,
+            self.kernel_size,
+            self.color_groups,
+            self.residual,
+            self.conditions,
+            self.dropout,
         )
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:

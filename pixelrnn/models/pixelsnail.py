@@ -7,8 +7,8 @@ A pixel attends to those before it in raster order, not to itself; the first one
 
 The published numbers are of the authors' network `h12_noup_smallkey`, whose sizes are the defaults
 here: no strides, one stream, blocks of 2 x 2 convolutions that see the pixel, its left, upper and
-upper left neighbour, ELU, 16 features of a key and 128 of a value. With `first_kernel_size=3` the
-first layer sees what theirs does. What differs:
+upper left neighbour, ELU, 16 features of a key and half as many of a value as of the stream; its
+dropout is 0.5. With `first_kernel_size=3` the first layer sees what theirs does. What differs:
 
 - They have a mixture that ties the colours of a pixel (`likelihood=logistic_mixture` with
   `model.color_conditioning=false`). Here colours may also see each other in order, as in the
@@ -26,7 +26,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from pixelrnn.arguments import OddSize, Positive
+from pixelrnn.arguments import OddSize, Positive, Rate
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.attention import CausalAttention
 from pixelrnn.layers.blocks import Block
@@ -73,8 +73,10 @@ class PixelSNAIL(StackModel):
         kernel_size: k of the k x k convolutions of the blocks.
         convolutions: gated residual blocks in each layer, before its attention.
         key_width: features of a key, and of a query, of one head.
-        value_width: features of the values of all heads; rounded up to a multiple of their number.
+        value_width: features of the values of all heads, rounded up to a multiple of their number;
+            None: half of `hidden`.
         heads: heads of attention, of each colour that sees others.
+        dropout: share of the inner features of each gated block that is dropped in training.
     """
 
     hidden: Positive = 256
@@ -84,8 +86,9 @@ class PixelSNAIL(StackModel):
     kernel_size: Positive = 2
     convolutions: Annotated[int, Field(ge=0)] = 4
     key_width: Positive = 16
-    value_width: Positive = 128
+    value_width: Positive | None = None
     heads: Positive = 1
+    dropout: Rate = 0.0
 
     @property
     def stream(self) -> int:
@@ -99,10 +102,11 @@ class PixelSNAIL(StackModel):
             colors,
             self.hidden,
             self.key_width,
-            self.value_width,
+            self.value_width or max(1, self.hidden // 2),
             self.heads,
             self.color_groups,
             (size[0], size[1]),
+            self.dropout,
         )
         return SnailBlock(
             [self._residual(self.kernel_size) for _ in range(self.convolutions)],
@@ -112,7 +116,13 @@ class PixelSNAIL(StackModel):
 
     def _residual(self, kernel_size: int, beside: int | None = None) -> GatedResidual:
         return GatedResidual(
-            self.hidden, kernel_size, self.color_groups, self.residual, beside, self.conditions
+            self.hidden,
+            kernel_size,
+            self.color_groups,
+            self.residual,
+            beside,
+            self.conditions,
+            self.dropout,
         )
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:

@@ -63,6 +63,8 @@ class StackModel(CausalModel):
     classes: Positive | None = None
     map_features: Positive | None = None
 
+    dropout = 0.0  # a field of the models whose papers have it
+
     def __post_init__(self) -> None:
         colors, stream = self.image_shape[0], self.stream
         groups = colors if self.color_conditioning else 1
@@ -123,8 +125,9 @@ class StackModel(CausalModel):
             compose: Callable[..., Tensor] = block.compose  # type: ignore[assignment]
             other = others[index] if others else ()
             if self.checkpoint_layers and torch.is_grad_enabled():
+                draws = self.dropout > 0  # unless keyed, masks come from the global generator
                 x = checkpoint(
-                    compose, x, run, *other, use_reentrant=False, preserve_rng_state=False
+                    compose, x, run, *other, use_reentrant=False, preserve_rng_state=draws
                 )
             else:
                 x = compose(x, run, *other)

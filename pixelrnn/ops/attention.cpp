@@ -7,24 +7,36 @@
 
 #include <algorithm>
 #include <new>
+#include <type_traits>
 
 namespace {
 
 using Index = std::int64_t;
 
-constexpr Index lanes = 16;             // positions side by side; sums have as many parts
+constexpr Index lanes = 16;             // positions side by side; a sum over them has as many parts
+constexpr Index value_lanes = 8;        // features of a value side by side
 constexpr Index parallel_from = 500000;  // multiplications: two threads cost more below
+
+typedef float Positions __attribute__((vector_size(lanes * sizeof(float))));
+typedef float Features __attribute__((vector_size(value_lanes * sizeof(float))));
+
+template <class Vector> inline Vector at(const float* from) {
+    Vector result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
 
 struct Job {
     const float* keys;    // (image, head, key feature, position)
     const float* values;  // (image, head, position, value feature)
     float* out;           // (image, head, value feature)
     Index keys_stride, values_stride, out_stride;  // from image to image
-    Index images, heads, capacity, key_width, value_width;
+    // Positions are a multiple of `lanes`, features of a cached value one of `value_lanes`.
+    Index images, heads, capacity, key_width, value_room, value_width;
     float scale;
 };
 
-// Memory of one thread; aligned, so that every thread's loops take the same steps.
+// Memory of one thread.
 class Floats {
   public:
     explicit Floats(Index count)
@@ -39,64 +51,98 @@ class Floats {
     float* floats_;
 };
 
-// Scores of positions, then their exponentials; those from `count` on become 0. Returns the sum.
-inline float weights(const Job& job, const float* keys, const float* query, Index count,
-                     float* __restrict scores) {
-    const Index padded = (count + lanes - 1) / lanes * lanes;
-    std::fill_n(scores, padded, 0.0f);
-    for (Index k = 0; k < job.key_width; ++k, keys += job.capacity) {
-        const float factor = query[k] * job.scale;
-        for (Index first = 0; first < padded; first += lanes)
-            for (Index j = first; j < first + lanes; ++j) scores[j] += factor * keys[j];
+// Calls work<R>(block) for runs of R blocks, R as large as it can be.
+template <class Work> inline void in_runs(Index blocks, const Work& work) {
+    Index block = 0;
+    for (; block + 4 <= blocks; block += 4) work(std::integral_constant<int, 4>(), block);
+    for (; block + 2 <= blocks; block += 2) work(std::integral_constant<int, 2>(), block);
+    for (; block < blocks; ++block) work(std::integral_constant<int, 1>(), block);
+}
+
+// Scores of R blocks of positions.
+template <int R>
+inline void score(const Job& job, const float* keys, const float* query, float* scores) {
+    Positions sums[R] = {};
+    for (Index k = 0; k < job.key_width; ++k, keys += job.capacity)
+        for (int r = 0; r < R; ++r) sums[r] += at<Positions>(keys + r * lanes) * query[k];
+    for (int r = 0; r < R; ++r) {
+        sums[r] *= job.scale;
+        std::memcpy(scores + r * lanes, &sums[r], sizeof(Positions));
     }
-    const float largest = *std::max_element(scores, scores + count);
-    float parts[lanes] = {};
+}
+
+// Exponentials of the scores, less the largest; those from `count` on become 0. Returns their sum.
+inline float exponentials(float* scores, Index count, Index padded) {
+    std::fill(scores + count, scores + padded, -INFINITY);
+    float parts[lanes];
+    std::copy_n(scores, lanes, parts);
+    for (Index first = lanes; first < padded; first += lanes)
+        for (Index l = 0; l < lanes; ++l) parts[l] = std::max(parts[l], scores[first + l]);
+    const float largest = *std::max_element(parts, parts + lanes);
+    std::fill_n(parts, lanes, 0.0f);
     for (Index first = 0; first < padded; first += lanes) {
+#pragma omp simd
         for (Index l = 0; l < lanes; ++l) {
-            const float weight = exponential(scores[first + l] - largest);
-            scores[first + l] = first + l < count ? weight : 0.0f;
+            const Index j = first + l;
+            scores[j] = j < count ? exponential(scores[j] - largest) : 0.0f;
+            parts[l] += scores[j];
         }
-        for (Index l = 0; l < lanes; ++l) parts[l] += scores[first + l];
     }
     float sum = 0.0f;
     for (Index l = 0; l < lanes; ++l) sum += parts[l];
     return sum;
 }
 
-// Four positions at a time: `sums` is read and written once for them.
-inline void weighted_sum(const float* values, Index width, const float* weight, Index count,
-                         float* __restrict sums) {
-    std::fill_n(sums, width, 0.0f);
+// R blocks of features of the sum over positions; even and odd positions are summed apart.
+template <int R>
+inline void add_up(const float* values, Index room, const float* weight, Index count, float* out) {
+    Features even[R] = {}, odd[R] = {};
     Index j = 0;
-    for (; j + 4 <= count; j += 4, values += 4 * width)
-        for (Index v = 0; v < width; ++v)
-            sums[v] += (weight[j] * values[v] + weight[j + 1] * values[width + v]) +
-                       (weight[j + 2] * values[2 * width + v] + weight[j + 3] * values[3 * width + v]);
-    for (; j < count; ++j, values += width)
-        for (Index v = 0; v < width; ++v) sums[v] += weight[j] * values[v];
+    for (; j + 2 <= count; j += 2, values += 2 * room)
+        for (int r = 0; r < R; ++r) {
+            even[r] += at<Features>(values + r * value_lanes) * weight[j];
+            odd[r] += at<Features>(values + room + r * value_lanes) * weight[j + 1];
+        }
+    if (j < count)
+        for (int r = 0; r < R; ++r) even[r] += at<Features>(values + r * value_lanes) * weight[j];
+    for (int r = 0; r < R; ++r) {
+        even[r] += odd[r];
+        std::memcpy(out + r * value_lanes, &even[r], sizeof(Features));
+    }
+}
+
+inline void one_head(const Job& job, const float* keys, const float* values, const float* query,
+                     Index count, float* scores, float* sums, float* out) {
+    const Index blocks = (count + lanes - 1) / lanes;
+    in_runs(blocks, [&](auto run, Index block) {
+        score<run()>(job, keys + block * lanes, query, scores + block * lanes);
+    });
+    const float total = exponentials(scores, count, blocks * lanes);
+    in_runs(job.value_room / value_lanes, [&](auto run, Index block) {
+        const Index first = block * value_lanes;
+        add_up<run()>(values + first, job.value_room, scores, count, sums + first);
+    });
+    for (Index v = 0; v < job.value_width; ++v) out[v] = sums[v] / total;
 }
 
 }  // namespace
 
 extern "C" void attend(const Job* at, const float* query, Index count) {
     const Job job = *at;
-    const Index all = job.images * job.heads, keys = job.key_width, values = job.value_width;
-#pragma omp parallel if (all * count * (keys + values) > parallel_from)
+    const Index all = job.images * job.heads;
+#pragma omp parallel if (all * count * (job.key_width + job.value_room) > parallel_from)
     {
-        Floats scores(job.capacity), sums(values);
+        Floats scores(job.capacity), sums(job.value_room);
 #pragma omp for schedule(static)
         for (Index i = 0; i < all; ++i) {
             const Index image = i / job.heads, head = i % job.heads;
-            const float* key = job.keys + image * job.keys_stride + head * keys * job.capacity;
-            const float* value = job.values + image * job.values_stride + head * job.capacity * values;
-            float* out = job.out + image * job.out_stride + head * values;
-            if (count == 0) {
-                std::fill_n(out, values, 0.0f);
-                continue;
-            }
-            const float sum = weights(job, key, query + i * keys, count, scores.data());
-            weighted_sum(value, values, scores.data(), count, sums.data());
-            for (Index v = 0; v < values; ++v) out[v] = sums.data()[v] / sum;
+            float* out = job.out + image * job.out_stride + head * job.value_width;
+            if (count == 0)
+                std::fill_n(out, job.value_width, 0.0f);
+            else
+                one_head(job, job.keys + image * job.keys_stride + head * job.key_width * job.capacity,
+                         job.values + image * job.values_stride + head * job.capacity * job.value_room,
+                         query + i * job.key_width, count, scores.data(), sums.data(), out);
         }
     }
 }

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from pixelrnn.native import compiler
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-LANES = 16  # as in attention.cpp
+LANES, VALUE_LANES = 16, 8  # as in attention.cpp
 
 Attend = Callable[[Tensor, int], None]
 """A function that is given queries (B, h, K) and how many positions are known."""
@@ -70,8 +70,9 @@ def cached(keys: Tensor, values: Tensor, out: Tensor) -> Attend:
 
     Args:
         keys: (B, h, K, N); N is a multiple of `LANES`. What lies at positions that are not known
-            yet is not used, but must be finite. Images may lie apart, each is contiguous.
-        values: (B, h, N, V), alike.
+            yet is not used. Images may lie apart, each is contiguous.
+        values: (B, h, N, V'), alike; V' is V, rounded up to a multiple of `VALUE_LANES`, and what
+            lies beyond V is not used.
         out: (B, h, V), alike; written.
 
     Returns:
@@ -91,7 +92,7 @@ def plain(keys: Tensor, values: Tensor, out: Tensor) -> Attend:
             out.zero_()
             return
         scores = (query[:, :, None] @ keys[..., :count]) * scale  # (B, h, 1, count)
-        out.copy_((scores.softmax(-1) @ values[:, :, :count])[:, :, 0])
+        out.copy_((scores.softmax(-1) @ values[:, :, :count, : out.shape[-1]])[:, :, 0])
 
     return attend
 
@@ -110,6 +111,7 @@ class _Job(ctypes.Structure):
         ("heads", ctypes.c_int64),
         ("capacity", ctypes.c_int64),
         ("key_width", ctypes.c_int64),
+        ("value_room", ctypes.c_int64),
         ("value_width", ctypes.c_int64),
         ("scale", ctypes.c_float),
     )
@@ -124,14 +126,14 @@ def native(keys: Tensor, values: Tensor, out: Tensor) -> Attend:
     run = compiler.library(SOURCE).attend
     run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
     images, heads, key_width, capacity = keys.shape
-    value_width = values.shape[-1]
-    shapes = (images, heads, capacity, value_width), (images, heads, value_width)
+    room, width = values.shape[-1], out.shape[-1]
+    shapes = (images, heads, capacity, rounded(width, VALUE_LANES)), (images, heads, width)
     if (values.shape, out.shape) != shapes or capacity % LANES:
         raise ValueError(f"cache of {tuple(keys.shape)} and {tuple(values.shape)} for {out.shape}")
     job = _Job(
         *(x.data_ptr() for x in (keys, values, out)),
         *(_image_stride(x) for x in (keys, values, out)),
-        *(images, heads, capacity, key_width, value_width),
+        *(images, heads, capacity, key_width, room, width),
         1 / math.sqrt(key_width),
     )
     address, shape = ctypes.addressof(job), (images, heads, key_width)
@@ -144,6 +146,11 @@ def native(keys: Tensor, values: Tensor, out: Tensor) -> Attend:
 
     attend.kept = job, keys, values, out  # type: ignore[attr-defined]  # known by address only
     return attend
+
+
+def rounded(size: int, multiple: int) -> int:
+    """Return the least multiple that is not below a size."""
+    return -(-size // multiple) * multiple
 
 
 def _image_stride(tensor: Tensor) -> int:

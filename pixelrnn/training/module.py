@@ -3,6 +3,7 @@
 Axes: `B` batch, `C` colours, `H W` image.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from pixelrnn.arguments import Seed
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.batches import examples
 from pixelrnn.errors import TrainingError
+from pixelrnn.layers import dropout
 from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.training import process, steps
@@ -52,6 +55,8 @@ class PixelModule(LightningModule):
         on_out_of_memory: "halve": a batch for which the memory does not suffice is computed in two
             parts, then in four, and so on; the gradient is that of the whole batch, up to rounding,
             and a copy of it is held besides. "stop": the error is raised.
+        seed: of the masks of dropout, which are a function of it, the step, the batch within the
+            step and the process.
     """
 
     def __init__(
@@ -60,12 +65,15 @@ class PixelModule(LightningModule):
         optimizer: OptimizerFactory = PAPERS_OPTIMIZER,
         scheduler: SchedulerFactory | None = None,
         on_out_of_memory: Literal["stop", "halve"] = "stop",
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.in_parts = InParts() if on_out_of_memory == "halve" else None
+        self.seed = seed
+        self._dropouts = dropout.layers_of(model)
         self.evaluation = NegativeLogLikelihood()
         self.split = "test"
         self.seconds_before = 0.0
@@ -74,7 +82,7 @@ class PixelModule(LightningModule):
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Mean bits/dim of a batch: images of uint8 (B, C, H, W) -> ()."""
-        log_prob = self._differentiable(batch)
+        log_prob = self._differentiable(batch, batch_index)
         loss = bits_per_dim(log_prob, self.model.image_shape).mean()
         if self._looks():
             self._check_finite("the loss", loss)
@@ -152,15 +160,26 @@ class PixelModule(LightningModule):
         if self.in_parts is not None:  # parts round differently, so a resumed run keeps them
             self.in_parts.parts = int(checkpoint.get("parts_of_a_batch", 1))
 
+    def on_fit_end(self) -> None:
+        """Leave a model that draws masks like any other."""
+        dropout.end(self._dropouts)
+
     def on_fit_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
 
-    def _differentiable(self, batch: Any) -> Tensor:
+    def _differentiable(self, batch: Any, batch_index: int) -> Tensor:
         """(B,) nats of a training batch, in as many parts as the memory demands."""
+        numbers = (self.seed, self.global_step, batch_index, self.global_rank)
+        parts = itertools.count()
+
+        def log_prob(part: Any) -> Tensor:
+            dropout.begin_step(self._dropouts, *numbers, next(parts))
+            return self._log_prob(part)
+
         if self.in_parts is None:
-            return self._log_prob(batch)
-        return self.in_parts.log_prob(self._log_prob, batch, self.model.parameters(), self._tell)
+            return log_prob(batch)
+        return self.in_parts.log_prob(log_prob, batch, self.model.parameters(), self._tell)
 
     def _tell(self, parts: int) -> None:
         process.say(

@@ -130,7 +130,7 @@ def module(config: dict[str, Any]) -> PixelModule:
         optimizer(model.parameters())
     with _naming("scheduler"):
         scheduler = nodes.build(config["scheduler"])
-    return PixelModule(model, optimizer, scheduler, config["on_out_of_memory"])
+    return PixelModule(model, optimizer, scheduler, config["on_out_of_memory"], config["seed"])
 
 
 def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]) -> pl.Trainer:

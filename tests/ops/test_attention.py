@@ -44,15 +44,16 @@ def test_the_first_position_gets_zeros_and_nothing_is_not_a_number(dtype):
 def filled(query, key, value, kind, room=48):
     """All positions over a cache, one after the other: (B, h, N, V)."""
     batch, heads, n, _ = query.shape
-    keys = torch.zeros(batch, heads, key.shape[-1], room, dtype=key.dtype)
-    values = torch.zeros(batch, heads, room, value.shape[-1], dtype=key.dtype)
+    keys = torch.full((batch, heads, key.shape[-1], room), torch.nan, dtype=key.dtype)
+    value_room = attention.rounded(value.shape[-1], attention.VALUE_LANES)
+    values = torch.full((batch, heads, room, value_room), torch.nan, dtype=key.dtype)
     out, outputs = torch.full_like(value[:, :, 0], torch.nan), []
     attend = kind(keys, values, out)
     for position in range(n):
         attend(query[:, :, position], position)
         outputs.append(out.clone())
         keys[..., position] = key[:, :, position]
-        values[:, :, position] = value[:, :, position]
+        values[:, :, position, : value.shape[-1]] = value[:, :, position]
     return torch.stack(outputs, dim=2)
 
 
@@ -96,10 +97,10 @@ def test_an_image_is_the_same_to_the_last_bit_in_any_batch_and_on_any_threads(mo
 
 
 def test_a_cache_that_the_kernel_cannot_read_is_refused():
-    keys, values, out = torch.zeros(2, 1, 3, 16), torch.zeros(2, 1, 16, 4), torch.zeros(2, 1, 4)
+    keys, values, out = torch.zeros(2, 1, 3, 16), torch.zeros(2, 1, 16, 8), torch.zeros(2, 1, 4)
     for wrong in (
         (keys[..., :15], values[:, :, :15], out),
-        (keys, values[..., :3], out),
+        (keys, values[..., :4], out),
         (keys.double(), values, out),
         (keys.transpose(2, 3).contiguous().transpose(2, 3), values, out),
     ):

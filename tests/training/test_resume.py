@@ -2,13 +2,14 @@
 
 import contextlib
 import signal
+from functools import partial
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from pixelrnn.errors import Interrupted
-from pixelrnn.models import DiagonalBiLSTM, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, PixelSNAIL, RowLSTM
 from pixelrnn.training import checkpoint, interruption
 from pixelrnn.training.checkpoint import AtomicCheckpointIO
 from tests.training.runs import STEPS_PER_EPOCH, At, fit, resumed, rows, state
@@ -127,6 +128,7 @@ def test_killed_equals_uninterrupted(tmp_path, whole, moment):
         {"accumulate_grad_batches": 4, "val_check_interval": 3},  # validates within a step
         {"kind": RowLSTM},
         {"kind": DiagonalBiLSTM},
+        {"kind": partial(PixelSNAIL, dropout=0.5, convolutions=1), "accumulate_grad_batches": 2},
     ],
     ids=str,
 )

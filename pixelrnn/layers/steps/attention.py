@@ -29,7 +29,7 @@ class AttentionState(State):
 
     Attributes:
         keys: (B, h, K, N); zeros at positions that are not known yet.
-        values: (B, h, N, V), alike.
+        values: (B, h, N, V'), alike; V' is V and what `ops.attention.cached` wants beside it.
         raw: (B, C + 2 + F), the pixel at hand: its colours, its place, its features.
     """
 
@@ -65,10 +65,11 @@ class AttentionStep(InputStep):
         self.heads = masks.group_slices(layer.heads, groups)
         self.width, self.size = width, layer.size
         self.known = 0  # positions
-        room = _rounded(width)
+        room = attention.rounded(width, attention.LANES)
+        value_room = attention.rounded(self.value_width, attention.VALUE_LANES)
         self.state = AttentionState(
             keys=like.new_zeros(batch, layer.heads, self.key_width, room),
-            values=like.new_zeros(batch, layer.heads, room, self.value_width),
+            values=like.new_zeros(batch, layer.heads, room, value_room),
             raw=like.new_zeros(batch, raw),
         )
         self.bind()
@@ -100,7 +101,8 @@ class AttentionStep(InputStep):
         self.places = places(range(row, row + 1), self.width, self.size, self.state.raw)[0]
         state, room = self.state, self.state.keys.shape[-1]
         if self.known + self.width > room:
-            more = _rounded(max(2 * room, self.known + self.width)) - room
+            needed = max(2 * room, self.known + self.width)
+            more = attention.rounded(needed, attention.LANES) - room
             state.keys = F.pad(state.keys, (0, more))
             state.values = F.pad(state.values, (0, 0, 0, more))
             self.bind()
@@ -130,10 +132,5 @@ class AttentionStep(InputStep):
         heads = state.keys.shape[1]
         keys, values = content.split([heads * self.key_width, heads * self.value_width], dim=1)
         state.keys[..., self.known] = keys.unflatten(1, (heads, -1))
-        state.values[:, :, self.known] = values.unflatten(1, (heads, -1))
+        state.values[:, :, self.known, : self.value_width] = values.unflatten(1, (heads, -1))
         self.known += 1
-
-
-def _rounded(positions: int) -> int:
-    """Return a number of positions that `attention.cached` takes, at least as many as given."""
-    return -(-positions // attention.LANES) * attention.LANES
