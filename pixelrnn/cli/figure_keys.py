@@ -5,6 +5,7 @@ A kind of figure names the class of its shared keys as the type of its first arg
 
 import io
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,7 @@ Index = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(ABC):
     """Keys of every figure.
 
     Args:
@@ -45,9 +46,9 @@ class Drawing:
     out: str | None = None
     style: StyleName = "light"
 
+    @abstractmethod
     def default(self, kind: str) -> Path:
         """Where the picture goes unless `out` says it."""
-        raise NotImplementedError
 
     def target(self, kind: str) -> Path:
         """The path of the picture; its folder is made.

@@ -23,6 +23,8 @@ from pixelrnn.models.multi_scale import MultiScale
 _RELUS = (torch.relu, torch.Tensor.relu, torch.nn.functional.relu)
 _DRAWS = 2
 """Draws of weights and images, so that no small number vanishes in one of them."""
+_TOGETHER = 4
+"""Images whose gradients are computed together: training keeps as much of so few."""
 
 
 class Place(NamedTuple):
@@ -97,14 +99,26 @@ def used(
 
     Args:
         model: of `NETWORKS`, with the weights that are looked at.
-        images: uint8 (B, C, H, W).
+        images: uint8 (B, C, H, W), at least one.
         place: the sub-pixel whose distribution is looked at.
         labels: int64 (B,) for a class-conditional model, else None.
 
     Returns:
-        (C, H, W) nats per level, on the CPU. Earlier colours of a tied likelihood count as far as
-        the network uses them.
+        float64 (C, H, W) nats per level, on the CPU. Earlier colours of a tied likelihood count as
+        far as the network uses them.
     """
+    total = torch.zeros(model.image_shape, dtype=torch.float64)
+    for start in range(0, len(images), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        slopes = _slopes(model, images[part], place, None if labels is None else labels[part])
+        total += slopes.abs().sum(0)
+    return total / len(images)
+
+
+def _slopes(
+    model: ImageDistribution, images: Tensor, place: Place, labels: Tensor | None
+) -> Tensor:
+    """Derivatives of log p of the true level at a place, float64 (B, C, H, W) on the CPU."""
     device = next(model.parameters()).device
     images = images.to(device)
     symbols = images.float().requires_grad_()
@@ -114,7 +128,7 @@ def used(
     table = network.likelihood.level_log_probs(parameters, pixel[:, : place.color], place.color)
     true = table.gather(1, pixel[:, place.color, None].long())
     (gradient,) = torch.autograd.grad(true.sum(), symbols)
-    return gradient.double().abs().mean(0).cpu()
+    return gradient.double().cpu()
 
 
 def _drawn(model: ImageDistribution, generator: torch.Generator) -> ImageDistribution:

@@ -117,7 +117,7 @@ def test_deep_and_wide_networks_have_no_vanishing_corner():
 def test_what_is_used_is_the_slope_of_the_probability():
     """Against finite differences of log p, on a smooth network."""
     model = CATALOGUE[0]((2, 3, 3), 5)
-    images, place = random_images(4, (2, 3, 3), 5), Place(2, 1, 1)
+    images, place = random_images(6, (2, 3, 3), 5), Place(2, 1, 1)
     found = reach.used(model, images, place)
     assert found.shape == (2, 3, 3)
     assert ((found > 0) <= reach.visible(model, place)).all()
