@@ -4,6 +4,7 @@ from pixelrnn.data.base import PixelDataModule as PixelDataModule
 from pixelrnn.data.cifar10 import CIFAR10 as CIFAR10
 from pixelrnn.data.digits import Digits as Digits
 from pixelrnn.data.factory import served as served
+from pixelrnn.data.fashion_mnist import FashionMNIST as FashionMNIST
 from pixelrnn.data.image_set import ImageSet as ImageSet
 from pixelrnn.data.imagenet import DownsampledImageNet as DownsampledImageNet
 from pixelrnn.data.ising import Ising as Ising

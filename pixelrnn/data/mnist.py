@@ -1,9 +1,9 @@
-"""MNIST: 28 x 28 digits, binary in one of several ways, or with 256 grey levels.
+"""MNIST, and sets in its file format: 28 x 28 images, binary in one of several ways, or grey.
 
 The ways are different benchmarks, and nats of one say nothing about another (section 5.3 of the
-paper; its 79.20 stands in tables of the static kind). Training, validation and test images of
-`static` were drawn once and published. The other kinds use the first 50,000 training images for
-training, the last 10,000 for validation.
+paper; its 79.20 stands in tables of the static kind of MNIST, whose images were drawn once and
+published). All but that use the first 50,000 training images for training, the last 10,000 for
+validation.
 """
 
 import gzip
@@ -24,7 +24,7 @@ from pixelrnn.data.download import raw_file
 from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import SPLITS
 from pixelrnn.data.published import PublishedImages
-from pixelrnn.data.registry import SOURCES
+from pixelrnn.data.registry import SOURCES, RawFile
 from pixelrnn.errors import DataError
 
 Binarize = Literal["static", "dynamic", "threshold", "none"]
@@ -32,11 +32,60 @@ Binarize = Literal["static", "dynamic", "threshold", "none"]
 _PIXELS = 28 * 28
 _AMAT_ROW = 2 * _PIXELS  # a digit and a blank per pixel, the last blank a line end
 _VAL_SIZE = 10_000
-_EVAL_DRAW_SEED = 2016  # validation and test are drawn once, the same for every run
+_DRAW_SEED = 2016  # of images that are drawn once, the same for every run
 
 
 @dataclass
-class MNISTImages(PublishedImages):
+class IdxImages(PublishedImages):
+    """Base of the sets in MNIST's own file format (`read_idx`): grey images and labels.
+
+    A subclass sets what `PublishedImages` and `ImageSet` ask for.
+    """
+
+    binarize: Binarize = "static"
+
+    val_size = _VAL_SIZE
+
+    def raw(self, file: RawFile) -> Path:
+        """The path of a verified raw file.
+
+        Raises:
+            DataError: it cannot be had, or is damaged.
+        """
+        return raw_file(self.source, file, self.root)
+
+    def build(self, builder: Builder) -> None:
+        """Convert the files of images and labels.
+
+        Raises:
+            DataError: a file cannot be had, or is damaged.
+        """
+        raw = {
+            part: [self.raw(file) for file in files] for part, files in self.source.files.items()
+        }
+        for part, (images, labels) in raw.items():
+            count = self.source.parts[part]
+            with builder.part(part) as out:
+                out.write(read_idx(images, count))
+            with builder.part(f"{part}_labels") as out:
+                out.write(read_idx_labels(labels, count))
+
+    def load(self, split: Split) -> np.ndarray:
+        """The images of a split: uint8 (N, 1, 28, 28); those that are drawn are so once for all."""
+        images = super().load(split)
+        if self.binarize == "threshold":
+            return (images >= 128).astype(np.uint8)
+        if self.binarize != "none":
+            return draw(images, np.random.default_rng([_DRAW_SEED, SPLITS.index(split)]))
+        return images
+
+    def training_set(self, seed: int) -> Dataset[Tensor] | None:
+        """Images drawn anew in every epoch if `dynamic`."""
+        return RandomDraws(super().load("train"), seed) if self.binarize == "dynamic" else None
+
+
+@dataclass
+class MNISTImages(IdxImages):
     """(1, 28, 28), 2 levels, or 256 with `binarize="none"`; 50,000 / 10,000 / 10,000 images.
 
     All but the static kind have labels, 0 to 9.
@@ -46,8 +95,6 @@ class MNISTImages(PublishedImages):
             probability grey / 255 at every presentation, validation and test once; "threshold":
             grey >= 128; "none": grey levels.
     """
-
-    binarize: Binarize = "static"
 
     def __post_init__(self) -> None:
         static, grey = self.binarize == "static", self.binarize == "none"
@@ -68,31 +115,18 @@ class MNISTImages(PublishedImages):
         Raises:
             DataError: a file cannot be had, or is damaged.
         """
-        raw = {
-            part: [raw_file(self.source, file, self.root) for file in files]
-            for part, files in self.source.files.items()
-        }
-        for part, paths in raw.items():
-            count = self.source.parts[part]
-            read = read_idx if self.source.labels else read_amat
+        if self.binarize != "static":
+            super().build(builder)
+            return
+        for part, (file,) in self.source.files.items():
             with builder.part(part) as out:
-                out.write(read(paths[0], count))
-            if self.source.labels:
-                with builder.part(f"{part}_labels") as out:
-                    out.write(read_idx_labels(paths[1], count))
+                out.write(read_amat(self.raw(file), self.source.parts[part]))
 
     def load(self, split: Split) -> np.ndarray:
         """The images of a split: uint8 (N, 1, 28, 28)."""
-        images = super().load(split)
-        if self.binarize == "threshold":
-            return (images >= 128).astype(np.uint8)
-        if self.binarize == "dynamic":
-            return draw(images, np.random.default_rng([_EVAL_DRAW_SEED, SPLITS.index(split)]))
-        return images
-
-    def training_set(self, seed: int) -> Dataset[Tensor] | None:
-        """Images drawn anew in every epoch if `dynamic`."""
-        return RandomDraws(super().load("train"), seed) if self.binarize == "dynamic" else None
+        return (
+            PublishedImages.load(self, split) if self.binarize == "static" else super().load(split)
+        )
 
 
 def read_amat(path: Path, count: int) -> np.ndarray:

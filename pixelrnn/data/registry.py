@@ -16,12 +16,14 @@ class RawFile:
         bytes: its length.
         sha256: its checksum.
         urls: where it is fetched from, best first; none: it has to be put there by hand.
+        published: its name at the mirrors, if another set has a file of that name; else empty.
     """
 
     name: str
     bytes: int
     sha256: str
     urls: tuple[str, ...] = ()
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Source:
         class_names: what the labels stand for, in their order; empty if there are no labels. A
             table says `class_names`, or `classes`, their number, if they are called 0, 1, ...
         by_hand: how to get files that cannot be fetched; {path} is where one has to go.
-        members: MD5 of the files inside an archive, which vouch for it if it was packed anew.
+        members: MD5 of the files inside an archive, or of what is in a gzip file, which vouch for
+            it if it was packed anew.
     """
 
     name: str
@@ -63,7 +66,10 @@ def _source(name: str, table: dict[str, Any]) -> Source:
     mirrors = table.pop("mirrors", [])
     files = {
         part: tuple(
-            RawFile(**file, urls=tuple(mirror + file["name"] for mirror in mirrors))
+            RawFile(
+                **file,
+                urls=tuple(mirror + file.get("published", file["name"]) for mirror in mirrors),
+            )
             for file in group
         )
         for part, group in table.pop("files").items()

@@ -2,6 +2,7 @@ import multiprocessing
 
 import pytest
 
+from pixelrnn.data import fashion_mnist
 from tests.data.local_server import LocalServer
 
 # before any test starts the server of processes, or each of its children imports torch anew
@@ -20,3 +21,9 @@ def server(monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr("pixelrnn.data.download.TIMEOUT", 1.0)
+
+
+@pytest.fixture(autouse=True)
+def no_package_of_debian(monkeypatch, tmp_path):
+    """Its files are the real ones, and tests have tiny ones of their own."""
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "not-installed")

@@ -33,6 +33,10 @@ def spec(source, parts, files, **changes):
     return replace(source, parts=parts, files=entries, **changes)
 
 
+def md5_unpacked(path):
+    return hashlib.md5(gzip.decompress(path.read_bytes())).hexdigest()
+
+
 def write_idx(path, images):
     header = struct.pack(">IIII", 2051, len(images), 28, 28)
     path.parent.mkdir(parents=True, exist_ok=True)

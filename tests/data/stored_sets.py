@@ -1,8 +1,10 @@
 """Tiny published sets: raw files under root/raw, and the data module that reads them."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet
+from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet, FashionMNIST
 from pixelrnn.data.registry import SOURCES
 from tests.data import raw_formats as raw
 
@@ -39,6 +41,31 @@ def mnist(root, binarize="static", **settings):
             raw.write_idx_labels(paths[part][1], labels_of(len(images[part])))
     counts = {part: len(group) for part, group in images.items()}
     module.image_set.source = raw.spec(module.image_set.source, counts, paths)
+    return module, images
+
+
+def fashion_mnist(root, binarize="none", **settings):
+    """Raw files where fetched ones would lie; nothing is read outside of the root."""
+    module = FashionMNIST(binarize=binarize, root=root, **settings)
+    images = {
+        "train": raw.pixels(9, TRAIN, 1, 28, 28),
+        "test": raw.pixels(10, TEST, 1, 28, 28),
+    }
+    files, members = {}, {}
+    for part, name in (("train", "train"), ("test", "t10k")):
+        kinds = [f"{name}-images-idx3-ubyte.gz", f"{name}-labels-idx1-ubyte.gz"]
+        paths = [root / "raw" / f"fashion-{kind}" for kind in kinds]
+        raw.write_idx(paths[0], images[part])
+        raw.write_idx_labels(paths[1], labels_of(len(images[part])))
+        files[part] = [
+            replace(raw.described(path), published=kind)
+            for path, kind in zip(paths, kinds, strict=True)
+        ]
+        members |= {kind: raw.md5_unpacked(path) for path, kind in zip(paths, kinds, strict=True)}
+    module.image_set.val_size = 5
+    counts = {part: len(group) for part, group in images.items()}
+    source = module.image_set.source
+    module.image_set.source = raw.spec(source, counts, files, members=members)
     return module, images
 
 
@@ -94,6 +121,7 @@ def _write_box(folder, images, parts):
 MAKERS = {
     "mnist_static": lambda root: mnist(root, "static"),
     "mnist_grey": lambda root: mnist(root, "none"),
+    "fashion_mnist_grey": fashion_mnist,
     "cifar10": cifar10,
     "imagenet32_oord": lambda root: imagenet(root, "imagenet32_oord"),
     "imagenet64_oord": lambda root: imagenet(root, "imagenet64_oord"),

@@ -46,7 +46,11 @@ def test_splits_are_cut_in_file_order(name, tmp_path):
 @EVERY
 def test_setup_before_prepare_names_the_command(name, tmp_path):
     module, _ = MAKERS[name](tmp_path)
-    words = {"mnist_static": "mnist", "mnist_grey": r"mnist data\.binarize=none"}.get(name, name)
+    words = {
+        "mnist_static": "mnist",
+        "mnist_grey": r"mnist data\.binarize=none",
+        "fashion_mnist_grey": "fashion_mnist",
+    }.get(name, name)
     with pytest.raises(DataError, match=rf"not prepared.*pixelrnn data {words} paths\.data="):
         module.setup()
 
