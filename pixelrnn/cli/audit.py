@@ -149,6 +149,8 @@ def _rows(found: "Audit", dims: int, levels: int, entropy: float | None) -> list
     raw_part = f", {report.raw_streams} of {report.streams} streams raw"
     remark = f"{100 * more / nll.value:+.3f} %{raw_part if report.raw_streams else ''}"
     row("coded", found.coded, None, remark)
+    if report.labels:
+        row("labels", 8 * report.labels / n, None, f"{report.labels} bytes")
     row("headers of the file", 8 * report.fixed / n, None, f"{report.fixed} bytes")
     if found.own_nll and found.own_entropy:
         row(

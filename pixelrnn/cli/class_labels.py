@@ -33,12 +33,12 @@ def chosen(label: str | None, model: ImageDistribution) -> list[int] | None:
     if label is None:
         raise ConfigError(
             f"label: must be given, since the model is conditioned on {model.classes} classes: "
-            f"label={EACH}, or {_choices(model)}"
+            f"label={EACH}, or {choices(model)}"
         )
     if label == EACH and EACH not in model.class_names:
         return list(range(model.classes))
     words = [label] if label in model.class_names else label.split(",")
-    return [_number(word.strip(), model) for word in words]
+    return [number(word.strip(), model) for word in words]
 
 
 def of_split(
@@ -82,19 +82,24 @@ def check_data(model: ImageDistribution, data: PixelDataModule) -> None:
         )
 
 
-def _number(word: str, model: ImageDistribution) -> int:
+def number(word: str, model: ImageDistribution) -> int:
+    """The class that a word means, by its name or else its number.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
     if word in model.class_names:
         return model.class_names.index(word)
     if word.isdecimal() and int(word) < (model.classes or 0):
         return int(word)
     names = [name for name in model.class_names if not name.isdecimal()]
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {_choices(model)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {choices(model)}"
     raise ConfigError(f"label={word}: no such class; {hint}")
 
 
-def _choices(model: ImageDistribution) -> str:
-    """The numbers, and the names where they say more."""
+def choices(model: ImageDistribution) -> str:
+    """The numbers of the classes in words, and their names where they say more."""
     numbers = f"0 to {(model.classes or 0) - 1}"
     names = model.class_names
     if not names or names == tuple(map(str, range(len(names)))):

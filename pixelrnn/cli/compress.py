@@ -40,7 +40,9 @@ def compress(
         in_: a folder of PNG pictures, a pattern such as "photos/*.png", several pictures, or one
             array .npy of uint8 (N, C, H, W).
         out: the file to write, such as images.prnn.
-        labels: of a class-conditional model: an array .npy of integers (N,).
+        labels: of a class-conditional model: an array .npy of integers (N,), or the name or number
+            of one class for all images, or "likeliest", which tries all and takes the one that
+            costs least; null: x-labels.npy, if in=x.npy and it is there.
         mode: portable files decode on every CPU with the same weights; they take longer to code.
         batch_size: images coded together, and decoded together later: more are faster, and each
             takes up to 2 MB.
@@ -54,13 +56,13 @@ def compress(
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
         DataError: the images are not what the model takes.
-        ConfigError: this machine has no such accelerator, or labels are wrong.
+        ConfigError: this machine has no such accelerator, or labels are wrong or missing.
         CompressionError: the model can only be evaluated on whole images.
     """
     record.require(Path(run))
 
     from pixelrnn import atomic
-    from pixelrnn.cli import outputs
+    from pixelrnn.cli import file_labels, outputs
     from pixelrnn.compression import codec, image_files
     from pixelrnn.errors import ConfigError
     from pixelrnn.training import accelerators, load, process
@@ -69,14 +71,10 @@ def compress(
     process.set_up(threads)
     model = load.load_model(run).to(device)
     images = image_files.opened(in_, model.image_shape, model.levels)
-    given = image_files.labels(labels)
-    try:
-        model.check_labels(given, images.count)
-    except ValueError as error:
-        raise ConfigError(f"labels={labels or 'null'}: {error}") from error
     path = Path(out)
     if path.is_dir():
         raise ConfigError(f"out={out}: is a folder; give a path in it, such as {path / 'x.prnn'}")
+    given = file_labels.of_files(labels, model, in_, images, batch_size)
     with outputs.explained(path), atomic.replacing(path, "wb") as file:
         report = codec.write(
             model,

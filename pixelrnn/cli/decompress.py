@@ -2,11 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pixelrnn.arguments import Accelerator
 from pixelrnn.cli import plain_arguments
 from pixelrnn.runs import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import Tensor
+
+    from pixelrnn.compression.streams import Decoded
 
 
 def main(argv: list[str]) -> None:
@@ -27,7 +34,8 @@ def decompress(
     Args:
         run: run folder, or a checkpoint file: the one that coded them.
         in_: the file.
-        out: a new folder of PNG pictures, or an array .npy of uint8 (N, C, H, W).
+        out: a new folder of PNG pictures, or an array .npy of uint8 (N, C, H, W); the labels of a
+            class-conditional model, int64 (N,), come beside it as -labels.npy.
         machine: any tries on a machine that may round otherwise than the one that coded; a wrong
             pixel is still refused.
         accelerator: where to compute.
@@ -55,16 +63,30 @@ def decompress(
             header = container.Reader(file).header
             file.seek(0)
             model = load.load_model(run).to(device)
-            chunks = codec.read(model, file, machine=machine, progress=sys.stderr.isatty())
+            labels: list[Tensor] = []
+            chunks = _images(
+                codec.read(model, file, machine=machine, progress=sys.stderr.isatty()), labels
+            )
             with outputs.explained(path):
                 if path.suffix == ".npy":
                     shape = (header.count, *header.image_shape)
                     image_files.write_array(path, chunks, shape)
                 else:
                     image_files.write_pictures(path, chunks, header.levels)
+                if labels:
+                    beside = image_files.labels_beside(path)
+                    image_files.write_array(beside, labels, (header.count,), "<i8")
     except CompressionError as error:
         raise CompressionError(f"{in_}: {error}") from error
     except OSError as error:
         raise CompressionError(f"{in_}: cannot be read ({error.strerror})") from error
-    print(f"{header.count} images: {path}")
+    print(f"{header.count} images: {path}{f' and {beside}' if labels else ''}")
     return path
+
+
+def _images(parts: "Iterable[Decoded]", labels: "list[Tensor]") -> "Iterator[Tensor]":
+    """The images of all parts; their labels, if there are any, are appended to a list."""
+    for part in parts:
+        if part.labels is not None:
+            labels.append(part.labels)
+        yield part.images

@@ -61,7 +61,7 @@ class Audit:
 
     @property
     def coded(self) -> float:
-        """Payload of the file."""
+        """Payload of the file, without the labels."""
         return 8 * self.report.payload / self.images
 
     @property

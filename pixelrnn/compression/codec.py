@@ -19,6 +19,7 @@ from pixelrnn.compression import container, headers, streams
 from pixelrnn.compression.headers import Machine
 from pixelrnn.compression.numerics import Mode, Walker
 from pixelrnn.compression.progress import Progress
+from pixelrnn.compression.streams import Decoded
 from pixelrnn.models.base import ImageDistribution
 
 BATCH_SIZE = 256
@@ -38,6 +39,7 @@ class Report:
         streams: in the file.
         raw_streams: those where coding does not pay.
         fixed: bytes of the header, and of the heads and checksums of the streams.
+        labels: bytes of the labels, which a class-conditional model must know before it decodes.
         payload: bytes of the images.
     """
 
@@ -45,15 +47,17 @@ class Report:
     streams: int = 0
     raw_streams: int = 0
     fixed: int = 0
+    labels: int = 0
     payload: int = 0
 
     def line(self, image_shape: tuple[int, int, int]) -> str:
-        """The sizes in one line: images, bits per dimension of the payload, fixed part."""
+        """The sizes in one line: images, bits per dimension of the payload, labels, fixed part."""
         dims = max(1, self.images * math.prod(image_shape))
         raw_part = f", {self.raw_streams} of {self.streams} streams raw" if self.raw_streams else ""
+        label_part = f", {self.labels:,} bytes of labels" if self.labels else ""
         return (
             f"{self.images:,} images in {self.payload:,} bytes, {8 * self.payload / dims:.4f} "
-            f"bits/dim, and {self.fixed:,} bytes of headers{raw_part}"
+            f"bits/dim{label_part}, and {self.fixed:,} bytes of headers{raw_part}"
         )
 
 
@@ -68,6 +72,8 @@ def compress(
     progress: bool = False,
 ) -> bytes:
     """Code images without loss, in about as many bits as `-model.log_prob(images)` says.
+
+    Labels are coded too, in log2 of the number of classes bits each.
 
     Args:
         model: where it stands (device, dtype) is where it computes; decode with the same.
@@ -119,8 +125,31 @@ def decompress(
     Raises:
         CompressionError: the data are damaged, or the model or the machine is another.
     """
+    return decompress_labelled(model, data, machine=machine, progress=progress).images
+
+
+def decompress_labelled(
+    model: ImageDistribution,
+    data: bytes,
+    *,
+    machine: Machine = "same",
+    progress: bool = False,
+) -> Decoded:
+    """Give back the images of a file and, of a class-conditional model, their labels.
+
+    Args:
+        model: see `decompress`.
+        data: see `decompress`.
+        machine: see `decompress`.
+        progress: see `decompress`.
+    """
     parts = list(read(model, io.BytesIO(data), machine=machine, progress=progress))
-    return torch.cat([torch.zeros(0, *model.image_shape, dtype=torch.uint8), *parts])
+    nothing = torch.zeros(0, *model.image_shape, dtype=torch.uint8)
+    images = torch.cat([nothing, *(part.images for part in parts)])
+    if model.classes is None:
+        return Decoded(images, None)
+    found = [part.labels for part in parts if part.labels is not None]
+    return Decoded(images, torch.cat([torch.zeros(0, dtype=torch.int64), *found]))
 
 
 def write(
@@ -168,6 +197,7 @@ def write(
             report.streams += 1
             report.raw_streams += stream.raw
             report.fixed += stream.overhead
+            report.labels += len(stream.labels)
             report.payload += len(stream.payload)
     return report
 
@@ -178,7 +208,7 @@ def read(
     *,
     machine: Machine = "same",
     progress: bool = False,
-) -> Iterator[Tensor]:
+) -> Iterator[Decoded]:
     """Decode an open file, a stream at a time; each is checked before it is yielded.
 
     Args:
@@ -188,7 +218,7 @@ def read(
         progress: see `decompress`.
 
     Yields:
-        uint8 (n, C, H, W).
+        The images of a stream and their labels.
     """
     reader = container.Reader(file)
     header = reader.header
@@ -200,6 +230,6 @@ def read(
         for part in streams.parts(header.count, header.stream_images):
             stream = reader.read(part.stop - part.start)
             with threads.limited(header.threads):  # not while the caller has the images
-                images = streams.decoded(walker, header, stream, bar)
-            yield images
+                found = streams.decoded(walker, header, stream, bar)
+            yield found
     reader.end()

@@ -5,7 +5,8 @@
     CRC-32 of all above (u32)
     then for each stream, until there are `count` images:
         index (u32), images (u32), kind (u8: 0 coded, 1 raw), payload length (u32),
-        SHA-256 of the pixels (32 bytes)
+        SHA-256 of the pixels and the packed labels (32 bytes)
+        labels, if the model has classes (`labels`; their length follows from the header)
         payload
         CRC-32 of the stream, begun with the header's CRC (u32)
 
@@ -21,6 +22,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pixelrnn.compression import labels
 from pixelrnn.compression.numerics import Mode
 from pixelrnn.errors import CompressionError
 
@@ -49,7 +51,7 @@ class Header(BaseModel):
         writer: version of pixelrnn that wrote it; for information.
         image_shape: (C, H, W).
         levels: values of a sub-pixel.
-        classes: of the model; labels are coded with the images, for the model alone.
+        classes: of the model; each stream holds the labels of its images.
         count: images in the file.
         batch_size: images walked together.
         stream_images: images of every stream but the last.
@@ -99,6 +101,10 @@ class Header(BaseModel):
         """Size of the pixels of some images, packed bit by bit."""
         return -(-images * self.subpixels * (self.levels - 1).bit_length() // 8)
 
+    def label_bytes(self, images: int) -> int:
+        """Size of the labels of some images; 0 if the model has no classes."""
+        return 0 if self.classes is None else labels.size_of(images, self.classes)
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -108,13 +114,15 @@ class Stream:
         images: how many.
         raw: pixels packed bit by bit, not coded.
         payload: coded symbols, or packed pixels.
-        pixels: SHA-256 of the pixels, uint8 (images, C, H, W).
+        digest: SHA-256 of the pixels, uint8 (images, C, H, W), and of the packed labels.
+        labels: packed labels; empty if the model has no classes.
     """
 
     images: int
     raw: bool
     payload: bytes
-    pixels: bytes
+    digest: bytes
+    labels: bytes = b""
 
     @property
     def overhead(self) -> int:
@@ -141,9 +149,9 @@ class Writer:
     def write(self, stream: Stream) -> None:
         """Append a stream."""
         head = _STREAM.pack(
-            self._index, stream.images, int(stream.raw), len(stream.payload), stream.pixels
+            self._index, stream.images, int(stream.raw), len(stream.payload), stream.digest
         )
-        body = head + stream.payload
+        body = head + stream.labels + stream.payload
         self._file.write(body + _CRC.pack(zlib.crc32(body, self._crc)))
         self._index += 1
 
@@ -194,16 +202,17 @@ class Reader:
         """
         place = f"in stream {self._index}"
         head = self._exactly(_STREAM.size, place)
-        index, found, kind, length, pixels = _STREAM.unpack(head)
+        index, found, kind, length, hashed = _STREAM.unpack(head)
         most = self.header.raw_bytes(images)
         if index != self._index or found != images or kind > 1 or length > most:
             raise CompressionError(f"damaged: the head of stream {self._index} makes no sense")
+        packed = self._exactly(self.header.label_bytes(images), place)
         payload = self._exactly(length, place)
-        crc = zlib.crc32(payload, zlib.crc32(head, self._crc))
+        crc = zlib.crc32(packed + payload, zlib.crc32(head, self._crc))
         if _CRC.unpack(self._exactly(_CRC.size, place))[0] != crc:
             raise CompressionError(f"damaged: the checksum of stream {self._index} does not fit")
         self._index += 1
-        return Stream(found, bool(kind), payload, pixels)
+        return Stream(found, bool(kind), payload, hashed, packed)
 
     def end(self) -> None:
         """Refuse anything after the last stream.
@@ -221,9 +230,9 @@ class Reader:
         return data
 
 
-def pixels_hash(pixels: bytes) -> bytes:
-    """SHA-256 of the pixels of a stream."""
-    return hashlib.sha256(pixels).digest()
+def digest(pixels: bytes, packed_labels: bytes) -> bytes:
+    """SHA-256 of the pixels of a stream and of its labels."""
+    return hashlib.sha256(pixels + packed_labels).digest()
 
 
 def _inflated(packed: bytes) -> bytes:

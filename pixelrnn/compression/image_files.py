@@ -70,16 +70,24 @@ def labels(path: str | None) -> Tensor | None:
     return torch.from_numpy(found.astype(np.int64))
 
 
-def write_array(path: Path, chunks: Iterable[Tensor], shape: tuple[int, ...]) -> None:
+def labels_beside(path: Path) -> Path:
+    """Where the labels of an array or a folder of images lie: `x-labels.npy` beside `x.npy`."""
+    return path.with_name(f"{path.name.removesuffix('.npy')}-labels.npy")
+
+
+def write_array(
+    path: Path, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: str = "|u1"
+) -> None:
     """Write images as they come to a `.npy`, which is there only when all came.
 
     Args:
         path: of the array.
-        chunks: uint8 (n, C, H, W).
+        chunks: uint8 (n, C, H, W); or others, of `dtype`.
         shape: (N, C, H, W) of all.
+        dtype: as NumPy's files name it.
     """
     with atomic.replacing(path, "wb") as file:
-        form = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        form = {"descr": dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, form)
         for images in chunks:
             file.write(images.contiguous().numpy().tobytes())

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pixelrnn.compression import container, raw, sources, tables
+from pixelrnn.compression import container, raw, sources
+from pixelrnn.compression import labels as packing
 from pixelrnn.compression.coder import Decoder, Encoder
 from pixelrnn.compression.container import Header, Stream
 from pixelrnn.compression.numerics import Walker
@@ -14,6 +16,18 @@ from pixelrnn.compression.progress import Progress
 from pixelrnn.errors import CompressionError
 
 log = logging.getLogger(__name__)
+
+
+class Decoded(NamedTuple):
+    """What a file, or a stream of it, holds.
+
+    Attributes:
+        images: uint8 (n, C, H, W), on the CPU.
+        labels: int64 (n,); None if the model has no classes.
+    """
+
+    images: Tensor
+    labels: Tensor | None
 
 
 def encoded(
@@ -26,52 +40,57 @@ def encoded(
     """Code one stream; raw, if that is not longer."""
     encoder = Encoder()
     for part in parts(len(images), header.batch_size):
-        batch, given = images[part], None
-        if labels is not None and walker.model.classes is not None:
-            given = labels[part]
-            table = tables.uniform(len(batch), walker.model.classes)
-            encoder.encode(given.cpu().numpy(), table)
+        batch, given = images[part], None if labels is None else labels[part]
         source = sources.Encoding(batch, encoder)
         row_done = bar.on_row(walker.model.rows_walked, lambda: encoder.bits)
         sources.walk(walker, source, len(batch), given, row_done)
     payload = encoder.bytes()
     bar.stream(8 * len(payload))
-    pixels = container.pixels_hash(images.contiguous().numpy().tobytes())
+    packed = b""
+    if labels is not None and header.classes is not None:
+        packed = packing.packed(labels.cpu(), header.classes)
+    digest = _digest(images, packed)
     if len(payload) >= header.raw_bytes(len(images)):
-        return Stream(len(images), True, raw.packed(images, header.levels), pixels)
-    return Stream(len(images), False, payload, pixels)
+        return Stream(len(images), True, raw.packed(images, header.levels), digest, packed)
+    return Stream(len(images), False, payload, digest, packed)
 
 
-def decoded(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Tensor:
-    """Decode one stream, and compare its pixels' hash.
+def decoded(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Decoded:
+    """Decode one stream, and compare its hash.
 
     Raises:
-        CompressionError: the pixels are not those that were coded.
+        CompressionError: the pixels or the labels are not those that were coded.
     """
+    labels = None
+    if header.classes is not None:
+        labels = packing.unpacked(stream.labels, stream.images, header.classes)
     if stream.raw:
         images = raw.unpacked(stream.payload, stream.images, header.image_shape, header.levels)
         bar.images(stream.images)
     else:
-        images = _walked(walker, header, stream, bar)
-    if container.pixels_hash(images.contiguous().numpy().tobytes()) != stream.pixels:
+        images = _walked(walker, header, stream, labels, bar)
+    if _digest(images, stream.labels) != stream.digest:
         raise CompressionError(
             "decodes to other pixels than were coded: the machine computes otherwise, or its "
             "memory is faulty; nothing is given out"
         )
-    return images
+    return Decoded(images, labels)
 
 
-def _walked(walker: Walker, header: Header, stream: Stream, bar: Progress) -> Tensor:
+def _digest(images: Tensor, packed_labels: bytes) -> bytes:
+    return container.digest(images.contiguous().numpy().tobytes(), packed_labels)
+
+
+def _walked(
+    walker: Walker, header: Header, stream: Stream, labels: Tensor | None, bar: Progress
+) -> Tensor:
     decoder = Decoder(stream.payload)
     found = []
     for part in parts(stream.images, header.batch_size):
-        n, labels = part.stop - part.start, None
-        if walker.model.classes is not None:
-            coded = decoder.decode(tables.uniform(n, walker.model.classes))
-            labels = torch.from_numpy(coded)
+        n, given = part.stop - part.start, None if labels is None else labels[part]
         source = sources.Decoding(decoder)
         row_done = bar.on_row(walker.model.rows_walked)
-        found.append(sources.walk(walker, source, n, labels, row_done))
+        found.append(sources.walk(walker, source, n, given, row_done))
     return torch.cat(found)
 
 
@@ -82,7 +101,8 @@ def verified(walker: Walker, header: Header, images: Tensor, stream: Stream) -> 
             decoded(walker, header, stream, silent)
     except CompressionError as error:
         log.warning("images are stored raw, since what was coded does not decode: %s", error)
-        return Stream(stream.images, True, raw.packed(images, header.levels), stream.pixels)
+        packed = raw.packed(images, header.levels)
+        return Stream(stream.images, True, packed, stream.digest, stream.labels)
     return stream
 
 

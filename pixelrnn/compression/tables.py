@@ -48,13 +48,6 @@ def of_distributions(log_probs: Tensor) -> np.ndarray:
     return np.ascontiguousarray(weights, np.float32)
 
 
-def uniform(n: int, levels: int) -> np.ndarray:
-    """Tables of n symbols whose levels are equally likely, as nearly as whole numbers can be."""
-    table = np.full(levels, TOTAL // levels - 1, dtype=np.float32)
-    table[: TOTAL % levels] += 1
-    return np.tile(table, (n, 1))
-
-
 def frequencies(table: np.ndarray) -> np.ndarray:
     """The frequencies of tables: int64 (B, levels), each at least 1, each row of sum 2^24."""
     return table.astype(np.int64) + 1

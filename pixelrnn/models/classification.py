@@ -37,6 +37,11 @@ def class_log_probs(model: ImageDistribution, images: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
+def likeliest(model: ImageDistribution, images: Tensor) -> Tensor:
+    """Find the class under which each image is most probable: int64 (B,); see `class_log_probs`."""
+    return class_log_probs(model, images).argmax(1)
+
+
 def joint_log_probs(log_probs: Tensor, counts: Tensor) -> Tensor:
     """Add the log-probability of the classes: log p(x, y), (B, K) nats, float64.
 

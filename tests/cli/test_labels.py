@@ -1,6 +1,7 @@
 """Verbs on a class-conditional run: which classes they draw, and what they refuse."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,70 @@ def test_evaluation_is_given_the_labels_and_classifies(labelled, capfd):
     assert f"{-given:.2f} ± " in out
     assert f"{accuracy:.4f} ± " in out
     assert f"{-without:.2f} ± " in out
+
+
+def test_a_file_gives_images_and_labels_back(labelled, capfd):
+    """What `sample` wrote, with the labels beside it; then in pictures."""
+    assert main(["sample", f"run={labelled}", "label=each", "n=4", "out=x"]) == 0
+    assert main(["compress", f"run={labelled}", "in=x.npy", "out=x.prnn"]) == 0
+    payload, labels, fixed = (
+        int(number.replace(",", ""))
+        for number in re.findall(r"([\d,]+) bytes", capfd.readouterr().out)
+    )
+    assert labels == 17  # 40 log2 10 bits
+    assert payload + labels + fixed == Path("x.prnn").stat().st_size
+    for out in ("back.npy", "back"):
+        assert main(["decompress", f"run={labelled}", "in=x.prnn", f"out={out}"]) == 0
+        np.testing.assert_array_equal(np.load("back-labels.npy"), np.load("x-labels.npy"))
+        Path("back-labels.npy").unlink()
+    np.testing.assert_array_equal(np.load("back.npy"), np.load("x.npy"))
+    assert main(["compress", f"run={labelled}", "back", "labels=x-labels.npy", "out=y.prnn"]) == 0
+    assert Path("y.prnn").read_bytes() == Path("x.prnn").read_bytes()
+
+
+def test_labels_may_be_one_for_all_or_found_by_the_model(labelled):
+    images = Digits().images("test")[:30]
+    np.save("images.npy", images)
+    found = {}
+    for labels in ("7", "likeliest"):
+        words = [f"run={labelled}", f"labels={labels}", "out=x.prnn", "verify=false"]
+        assert main(["compress", "images.npy", *words]) == 0
+        assert main(["decompress", f"run={labelled}", "x.prnn", "out=back.npy"]) == 0
+        np.testing.assert_array_equal(np.load("back.npy"), images)
+        found[labels] = np.load("back-labels.npy")
+    assert (found["7"] == 7).all()
+    model = load.load_model(labelled)
+    with torch.no_grad():
+        of_class = [
+            model.log_prob(torch.from_numpy(images), torch.full((30,), label))
+            for label in range(10)
+        ]
+    np.testing.assert_array_equal(found["likeliest"], torch.stack(of_class).argmax(0))
+
+
+def test_an_audit_shows_what_labels_cost(labelled, capfd):
+    words = ["n=30", "samples=10", "codecs=false", "out=x", "threads=1"]
+    assert main(["audit", f"run={labelled}", *words]) == 0
+    assert re.search(r"^labels .* 13 bytes", capfd.readouterr().out, re.M)
+
+
+def test_labels_of_files_that_are_missing_or_wrong_are_one_line(labelled, run, capfd):
+    np.save("images.npy", Digits().images("test")[:3])
+    np.save("many.npy", np.arange(4))
+    np.save("large.npy", np.array([1, 2, 10]))
+    words = ["compress", f"run={labelled}", "in=images.npy", "out=x.prnn"]
+    for labels, says in {
+        "": "labels: must be given, since the model is conditioned on 10 classes: an array .npy,",
+        "labels=cat": "label=cat: no such class; choose from 0 to 9",
+        "labels=many.npy": "labels=many.npy: labels must be int64 of shape (3,) in [0, 10)",
+        "labels=large.npy": "in [0, 10), got 10",
+    }.items():
+        assert says in refused(capfd, *words, *filter(None, [labels]))
+    words[1] = f"run={run}"
+    for labels in ("3", "likeliest"):
+        says = f"labels={labels}: the model has no classes; leave labels out"
+        assert says in refused(capfd, *words, f"labels={labels}")
+    assert not Path("x.prnn").exists()
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_streams_are_bounded(monkeypatch):
     assert taken == [(0, 6), (6, 12), (12, 18), (18, 20)]  # no more in memory than a stream
     assert report.streams == 4  # of six images, the last of two
     file.seek(0)
-    parts = list(codec.read(model, file))
+    parts = [part.images for part in codec.read(model, file)]
     assert [len(part) for part in parts] == [6, 6, 6, 2]
     assert torch.equal(torch.cat(parts), images)
 
