@@ -6,7 +6,13 @@ are for what stands outside the call: configuration, data on disc, stored runs.
 
 
 class PixelRNNError(Exception):
-    """Base of all errors that the command line shows as one line, with exit code 2."""
+    """Base of all errors that the command line shows as one line.
+
+    Attributes:
+        exit_code: of the command; 2, as what was given is wrong, unless a subclass says otherwise.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(PixelRNNError):
@@ -23,6 +29,21 @@ class RunError(PixelRNNError):
 
 class TrainingError(PixelRNNError):
     """Training cannot go on: the loss or the weights are not finite."""
+
+
+class ProcessLost(PixelRNNError):
+    """One of several processes that train together was killed or failed.
+
+    Args:
+        message: which one, what became of it, and how the training goes on.
+        told: whether this process is the one that tells the user.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, told: bool = True) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class KernelError(PixelRNNError, ValueError):

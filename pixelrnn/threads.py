@@ -36,15 +36,16 @@ def allowed(count: int) -> int:
     return max(1, min(count, limit))
 
 
-def for_training(weights: int, images: int, pixels: int) -> int:
+def for_training(weights: int, images: int, pixels: int, processes: int = 1) -> int:
     """Threads for training steps: one for a small model, else all cores.
 
     Args:
         weights: number of parameters.
-        images: images of a step.
+        images: images of a step, in this process.
         pixels: H times W.
+        processes: that train on this machine; each gets its share of the cores.
     """
-    return 1 if weights * images * pixels < SMALL_TRAINING else cores()
+    return 1 if weights * images * pixels < SMALL_TRAINING else max(1, cores() // processes)
 
 
 def for_generation(weights: int, images: int) -> int:

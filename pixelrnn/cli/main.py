@@ -6,9 +6,9 @@ import sys
 import traceback
 
 import pixelrnn
-from pixelrnn import refused
+from pixelrnn import ranks, refused
 from pixelrnn.cli import completion
-from pixelrnn.errors import Interrupted, PixelRNNError
+from pixelrnn.errors import Interrupted, PixelRNNError, ProcessLost
 from pixelrnn.runs import check
 
 VERBS = {
@@ -69,10 +69,12 @@ def main(argv: list[str] | None = None) -> int:
             raise PixelRNNError(f"{verb}: no such verb; {check.nearest(verb, list(VERBS))}")
         return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0
     except PixelRNNError as error:
-        print(f"pixelrnn: {error}", file=sys.stderr)
-        return 2
+        if error.told if isinstance(error, ProcessLost) else ranks.is_first():
+            print(f"pixelrnn: {error}", file=sys.stderr)
+        return error.exit_code
     except Interrupted as error:
-        print(f"pixelrnn: {error}", file=sys.stderr)
+        if ranks.is_first():
+            print(f"pixelrnn: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"pixelrnn: {verb} was interrupted; {_AGAIN.get(verb, _ANEW)}", file=sys.stderr)
@@ -82,7 +84,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if refused.by_the_system(error):
-            print(f"pixelrnn: {refused.line(error)}", file=sys.stderr)
+            if ranks.is_first():
+                print(f"pixelrnn: {refused.line(error)}", file=sys.stderr)
             return 2
         if refused.for_want_of_memory(error):
             print(f"pixelrnn: {verb}: {_NO_MEMORY}", file=sys.stderr)

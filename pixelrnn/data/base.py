@@ -148,10 +148,18 @@ class PixelDataModule(LightningDataModule):
         """One pass over the test split, in order."""
         return self.eval_dataloader("test")
 
-    def eval_dataloader(self, split: Split) -> DataLoader[Examples]:
-        """One exact pass over a split: every image once, in order, as the set loads it."""
+    def eval_dataloader(
+        self, split: Split, share: tuple[int, int] | None = None
+    ) -> DataLoader[Examples]:
+        """One exact pass over a split: every image once, in order, as the set loads it.
+
+        Args:
+            split: which images.
+            share: rank of this process and number of processes that share the images; None: those
+                of the Trainer that this data module is attached to.
+        """
         images = self.images(split)
-        rank, world = self._share()
+        rank, world = self._share() if share is None else share
         order = BatchOrder(len(images), self.eval_batch_size, seed=None, rank=rank, world=world)
         return self._loader(Labelled(self._plain(images), self.labels(split)), order)
 

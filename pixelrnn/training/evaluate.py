@@ -1,7 +1,8 @@
 """The likelihood of a split: one exact pass, in float32, with the standard error of the mean."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from pytorch_lightning import Trainer
@@ -19,6 +20,7 @@ def evaluate_splits(
     splits: Iterable[Split],
     accelerator: str = "cpu",
     progress: bool = False,
+    processes: Callable[[], dict[str, Any]] | None = None,
 ) -> dict[str, float]:
     """Evaluate several splits; two that hold the same images and labels are evaluated once.
 
@@ -28,6 +30,7 @@ def evaluate_splits(
         splits: which.
         accelerator: where, in Lightning's words.
         progress: show how far it has come, on stderr.
+        processes: as for `evaluate`.
 
     Returns:
         The metrics of all of them, see `evaluate`.
@@ -41,7 +44,7 @@ def evaluate_splits(
             found = {name: value for name, value in metrics.items() if name.startswith(prefix)}
             metrics |= {f"{split}/{name.removeprefix(prefix)}": v for name, v in found.items()}
         else:
-            metrics |= evaluate(model, data, split, accelerator, progress)
+            metrics |= evaluate(model, data, split, accelerator, progress, processes)
         done.append(split)
     return metrics
 
@@ -52,6 +55,7 @@ def evaluate(
     split: Split,
     accelerator: str = "cpu",
     progress: bool = False,
+    processes: Callable[[], dict[str, Any]] | None = None,
 ) -> dict[str, float]:
     """Evaluate every image of a split once.
 
@@ -63,6 +67,8 @@ def evaluate(
         split: which images; those of the training split come without augmentation.
         accelerator: where, in Lightning's words.
         progress: show how far it has come, on stderr.
+        processes: makes `accelerator` and other arguments of a Trainer for several processes,
+            which share the images (`devices.arguments`); None: this process alone.
 
     Returns:
         `{split}/nll` (nats per image), `{split}/bits_per_dim`, each with `_stderr`, and
@@ -72,8 +78,7 @@ def evaluate(
     module.split = split
     images = len(data.images(split))
     trainer = Trainer(
-        accelerator=accelerator,
-        devices=1,
+        **(processes() if processes else {"accelerator": accelerator, "devices": 1}),
         precision="32-true",
         callbacks=[EntropyGap(data), *([EvaluationProgress(split, images)] if progress else [])],
         logger=False,
@@ -84,7 +89,9 @@ def evaluate(
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        (metrics,) = trainer.test(module, dataloaders=data.eval_dataloader(split), verbose=False)
+        share = trainer.global_rank, trainer.world_size
+        loader = data.eval_dataloader(split, share)
+        (metrics,) = trainer.test(module, dataloaders=loader, verbose=False)
     return {**metrics, f"{split}/images": images}
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pixelrnn.errors import Interrupted
+from pixelrnn.training import world
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _OF_CLUSTERS = tuple(
@@ -22,6 +23,10 @@ _OF_CLUSTERS = tuple(
 """Signals by which schedulers announce that a job will end; their handlers requeue it."""
 
 Handler = Callable[[int, FrameType | None], Any]
+
+
+_LATE = 0
+"""Stands among the numbers of signals for "it is time to save"."""
 
 
 class Stop(BaseException):
@@ -47,6 +52,19 @@ class Watch:
     def asked(self) -> bool:
         """Whether a signal waits."""
         return bool(self._arrived)
+
+    def agree(self, late: bool = False) -> bool:
+        """Take over the signals that wait in any process of the run; all processes call this.
+
+        Args:
+            late: this process asks for the state to be saved, signal or not.
+
+        Returns:
+            Whether one of them is late or a signal waits: the same in all processes.
+        """
+        found = world.united({*self._arrived, *([_LATE] if late else [])})
+        self._arrived += sorted(found - {_LATE, *self._arrived})
+        return bool(found)
 
     def take_over(self) -> None:
         """Handle the signals here; a scheduler's handlers are called after the state is saved.
@@ -75,7 +93,7 @@ class Watch:
                 signal.signal(number, handler)
 
     def leave_if_asked(self) -> None:
-        """Leave if a signal waits, now that the state is saved.
+        """Leave if a signal waits in any process, now that the state is saved; all call this.
 
         A scheduler's handler is called, that of a requeue before that of SIGTERM. If it returns,
         the work goes on, but for SIGTERM: whoever sends it kills the process a little later.
@@ -83,9 +101,13 @@ class Watch:
         Raises:
             Stop: SIGTERM, or there is no handler of a scheduler.
         """
+        if not self.agree():
+            return
         arrived, self._arrived = self._arrived, []
         for number in sorted(arrived, key=lambda number: number in _STOPS):
             self._act(number, None)
+        with _gone(arrived[0]):
+            world.united(set())  # a scheduler's handler may have ended another process here
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first = number not in self._arrived and all(
@@ -104,12 +126,26 @@ class Watch:
         raise Stop(number)
 
 
+@contextmanager
+def _gone(number: int) -> Iterator[None]:
+    """Leave for the signal if another process of the run has left for it."""
+    try:
+        yield
+    except RuntimeError:
+        raise Stop(number) from None
+
+
 _watch: Watch | None = None
 
 
 def current() -> Watch | None:
     """The watch of the block that this process is in; None outside of `watching`."""
     return _watch
+
+
+def saved() -> str:
+    """What is on disc, and how the work goes on, for messages."""
+    return Watch().saved if _watch is None else _watch.saved
 
 
 @contextmanager

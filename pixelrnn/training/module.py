@@ -83,11 +83,13 @@ class PixelModule(LightningModule):
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Mean bits/dim of a batch: images of uint8 (B, C, H, W) -> ()."""
         log_prob = self._differentiable(batch, batch_index)
-        loss = bits_per_dim(log_prob, self.model.image_shape).mean()
+        loss, nll = self._batch_means(log_prob)
+        mean = nats_to_bits_per_dim(nll, self.model.image_shape)
         if self._looks():
-            self._check_finite("the loss", loss)
-        self.log("train/bits_per_dim", loss.detach(), prog_bar=True, batch_size=len(log_prob))
-        self.log("train/nll", -log_prob.detach().mean(), batch_size=len(log_prob))
+            self._check_finite("the loss", mean)
+        count = max(1, len(log_prob))  # of several processes, one may have no image of a batch
+        self.log("train/bits_per_dim", mean, prog_bar=True, batch_size=count)
+        self.log("train/nll", nll, batch_size=count)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -186,6 +188,25 @@ class PixelModule(LightningModule):
             f"the memory does not suffice for a whole batch at step {self.global_step}: from here "
             f"on each is computed in {parts} parts, with the gradient of the whole"
         )
+
+    def _batch_means(self, log_prob: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of this process, in bits/dim, and the mean nats per image over all processes.
+
+        Several processes share a batch unevenly, and the gradients of their losses are averaged
+        with equal weights. So this process's loss is the sum over its images, times the number of
+        processes, divided by the number of all images.
+
+        Args:
+            log_prob: of the images of this process, (b,) in nats; b may be 0.
+        """
+        bits = bits_per_dim(log_prob, self.model.image_shape)
+        if self.trainer.world_size == 1:
+            return bits.mean(), -log_prob.detach().mean()
+        nats = -log_prob.detach().double().sum()
+        sums = torch.stack([nats, nats.new_tensor(len(log_prob))])
+        total, images = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        share = self.trainer.world_size / images
+        return bits.sum() * share.to(bits.dtype), (total / images).to(bits.dtype)
 
     def _evaluate(self, batch: Any) -> dict[str, Tensor]:
         log_prob = self._log_prob(batch)

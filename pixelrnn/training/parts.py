@@ -19,7 +19,7 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import check, from_data, nodes
-from pixelrnn.training import accelerators, checkpoint
+from pixelrnn.training import accelerators, checkpoint, devices
 from pixelrnn.training.module import PixelModule
 
 Part = TypeVar("Part")
@@ -133,8 +133,13 @@ def module(config: dict[str, Any]) -> PixelModule:
     return PixelModule(model, optimizer, scheduler, config["on_out_of_memory"], config["seed"])
 
 
-def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]) -> pl.Trainer:
-    """Lightning's Trainer with all callbacks.
+def trainer(
+    config: dict[str, Any],
+    data: PixelDataModule,
+    loggers: list[Logger],
+    layout: devices.Layout,
+) -> pl.Trainer:
+    """Lightning's Trainer with all callbacks, for one of the processes of a run.
 
     Raises:
         ConfigError: it or a callback refused.
@@ -147,10 +152,12 @@ def trainer(config: dict[str, Any], data: PixelDataModule, loggers: list[Logger]
     ]
     if not loggers:  # Lightning refuses to monitor the learning rate for nobody
         callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
+    several = devices.arguments(layout, config["trainer"])
     fixed = {
+        **several,
         "callbacks": callbacks,
         "logger": loggers,
-        "plugins": [checkpoint.AtomicCheckpointIO()],
+        "plugins": [checkpoint.AtomicCheckpointIO(), *several["plugins"]],
         "default_root_dir": config["folder"],
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }

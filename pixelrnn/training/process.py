@@ -17,8 +17,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from pixelrnn import ranks
 from pixelrnn.native import memory
 
 _HELP_NO_USER = (
@@ -29,6 +29,8 @@ _HELP_NO_USER = (
     ".*srun. command is available.*",
     ".*anonymous setting has no effect.*",
     ".*number of training batches.*smaller than the logging interval.*",
+    ".*when logging on epoch level in distributed setting.*",
+    ".*it is recommended to use .Trainer.devices=1, num_nodes=1...*",
 )
 """Warnings of libraries about what is meant to be so."""
 
@@ -37,7 +39,7 @@ _ENVIRONMENT = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
 
 def is_writer() -> bool:
     """Whether this process is the one that writes, draws, reports and holds the lock."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    return ranks.is_first()
 
 
 def say(text: str) -> None:
@@ -76,6 +78,7 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
     environment = dict(os.environ)
     log = logging.getLogger("pytorch_lightning")
     level, count = log.level, torch.get_num_threads()
+    root = logging.getLogger().level
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
@@ -84,6 +87,9 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
             for name, value in _ENVIRONMENT.items():
                 os.environ.setdefault(name, value)
             set_up(threads or 1)
+            if not is_writer():
+                warnings.simplefilter("ignore")  # the first process warns
+                logging.getLogger().setLevel(logging.ERROR)
             pl.seed_everything(seed, workers=True, verbose=False)
             yield
     finally:
@@ -94,6 +100,7 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
         log.setLevel(level)
+        logging.getLogger().setLevel(root)
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)

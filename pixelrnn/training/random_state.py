@@ -6,6 +6,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from pixelrnn import ranks
+from pixelrnn.training import world
+
 
 def captured() -> dict[str, Any]:
     """The states of Python's, NumPy's and torch's generators, those of CUDA devices included."""
@@ -33,3 +36,43 @@ def restore(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] and len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+
+
+def captured_of_all() -> dict[str, Any]:
+    """What `captured` returns in the first process; with several, those of the others beside it."""
+    own, *others = world.gathered(captured())
+    return {**own, "others": others} if others else own
+
+
+def restore_own(states: dict[str, Any]) -> None:
+    """Restore what `captured_of_all` returned, for this process.
+
+    A process that the earlier training did not have gets a stream of its own, keyed by its rank
+    and the state of the first process.
+    """
+    here = ranks.place()
+    rank = 0 if here is None else here.rank
+    others = states.get("others", [])
+    if rank <= len(others):
+        restore(states if rank == 0 else others[rank - 1])
+        return
+    restore(states)
+    set_apart()
+
+
+def set_apart() -> None:
+    """Give each process but the first a stream of its own, for draws such as those of dropout."""
+    here = ranks.place()
+    if here is None or here.rank == 0:
+        return
+    seed = int(
+        np.random.SeedSequence([torch.initial_seed(), _drawn(), here.rank]).generate_state(1)[0]
+    )
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _drawn() -> int:
+    """A number that depends on how far torch's generator has come."""
+    return int(torch.randint(2**31, ()))

@@ -6,6 +6,10 @@
 The same configuration finds the same folder: finished, its record comes back; half done, it goes
 on from there.
 Nothing is written before all that can be refused was built, and the data are there.
+
+Several processes go this way in step (`world`). Those that torchrun or srun has started come
+together in `prepare`, which the first of them does for all; those that trainer.devices asks for are
+started in `carry_out`, when all is built.
 """
 
 import sys
@@ -13,10 +17,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
 from pixelrnn import atomic, threads
@@ -28,15 +33,18 @@ from pixelrnn.runs import naming, record, related, signature
 from pixelrnn.training import (
     checkpoint,
     checks,
+    devices,
     in_parts,
     initial,
     interruption,
+    launcher,
     load,
     parts,
     process,
     run_folder,
     settings,
     tracking,
+    world,
 )
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
@@ -105,6 +113,21 @@ def prepare(config: Mapping[str, Any], stored: Mapping[str, Any] | None = None) 
         RunError: the folder holds another run, or `resume` forbids what would be done there; or
             `init_from` names no weights.
     """
+    world.join()
+    plans: list[Plan] = []
+
+    def of_first() -> tuple[dict[str, Any], dict[str, Any] | None]:
+        plans.append(_prepared(config, stored or {}))
+        return plans[0].config, plans[0].record
+
+    filled, found = world.from_first(of_first)
+    if plans:
+        return plans[0]
+    return Plan(filled, parts.build("data", filled["data"], PixelDataModule), found)
+
+
+def _prepared(config: Mapping[str, Any], stored: Mapping[str, Any]) -> Plan:
+    """What `prepare` does, in the one process that does it."""
     checked = settings.checked(dict(config))
     resume = checked.pop("resume")  # how the command is to act, and no part of what the run is
     data = parts.build("data", checked["data"], PixelDataModule)
@@ -154,27 +177,61 @@ def carry_out(plan: Plan) -> dict[str, Any]:
     """
     if plan.record is not None and not plan.unevaluated:
         return plan.record
-    config, data, run = plan.config, plan.data, plan.folder
-    with interruption.watching(), process.seeded(config["seed"], config["threads"]):
-        checks.check_settings(config, data)
-        module = parts.module(config)
-        if plan.record is None and not checkpoint.present(run):
-            _begin(module, config)
-        loggers = tracking.build(config) if plan.record is None else {}
-        trainer = parts.trainer(config, data, list(loggers.values()))
-        torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data))
-        data.prepare_data()
-        data.setup()
-        with run_folder.held(run), run_folder.failure_noted(run), in_parts.explained(config):
+    config, run = plan.config, plan.folder
+    with (
+        interruption.watching(),
+        process.seeded(config["seed"], config["threads"]),
+        world.watched_over(interruption.saved),
+    ):
+        ready = world.all_or_none(lambda: _ready(plan))
+        work = {"config": config, "record": plan.record}
+        with (
+            launcher.others(work, ready.layout.size),
+            world.watched_over(interruption.saved),
+            run_folder.held(run),
+            run_folder.failure_noted(run),
+            in_parts.explained(config),
+        ):
             if plan.record is None:
-                with tracking.session(config, loggers) as trainer.loggers:
-                    results = _fit_and_evaluate(plan, module, trainer)
+                with tracking.session(config, ready.loggers) as ready.trainer.loggers:
+                    results = _fit_and_evaluate(plan, ready)
             else:
-                metrics = _evaluated(plan, load.load_model(run))
+                metrics = _evaluated(plan, load.load_model(run), ready.layout)
                 results = {**plan.record, "metrics": plan.record["metrics"] | metrics}
             if process.is_writer():
                 record.finish(run, results)
     return results
+
+
+class _Ready(NamedTuple):
+    """All that a run needs, built, and with its data there."""
+
+    layout: devices.Layout
+    module: PixelModule
+    trainer: pl.Trainer
+    loggers: dict[str, Logger]
+
+
+def _ready(plan: Plan) -> _Ready:
+    """Build what can be refused, and fetch the data.
+
+    Raises:
+        ConfigError: a part cannot be built, or parts do not fit each other.
+        DataError: the data cannot be had.
+    """
+    config, data = plan.config, plan.data
+    layout = devices.layout(config)
+    checks.check_settings(config, data)
+    module = parts.module(config)
+    if plan.record is None and not checkpoint.present(plan.folder):
+        _begin(module, config)
+    writes = plan.record is None and process.is_writer()
+    loggers = tracking.build(config) if writes else {}
+    trainer = parts.trainer(config, data, list(loggers.values()), layout)
+    torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data, layout))
+    data.prepare_data()
+    data.setup()
+    return _Ready(layout, module, trainer, loggers)
 
 
 def _begin(module: PixelModule, config: dict[str, Any]) -> None:
@@ -189,16 +246,19 @@ def _begin(module: PixelModule, config: dict[str, Any]) -> None:
         )
 
 
-def _sensible_threads(model: ImageDistribution, data: PixelDataModule) -> int:
+def _sensible_threads(
+    model: ImageDistribution, data: PixelDataModule, layout: devices.Layout
+) -> int:
     weights = sum(weight.numel() for weight in model.parameters())
     _, height, width = data.image_shape
-    return threads.for_training(weights, data.batch_size, height * width)
+    images = -(-data.batch_size // layout.size)
+    return threads.for_training(weights, images, height * width, layout.local)
 
 
-def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> dict[str, Any]:
+def _fit_and_evaluate(plan: Plan, ready: _Ready) -> dict[str, Any]:
     """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
-    config, run = plan.config, plan.folder
-    resume = checkpoint.to_resume(run)
+    config, run, module, trainer = plan.config, plan.folder, ready.module, ready.trainer
+    resume = world.from_first(lambda: checkpoint.to_resume(run))
     if resume is not None:
         process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
@@ -209,7 +269,7 @@ def _fit_and_evaluate(plan: Plan, module: PixelModule, trainer: pl.Trainer) -> d
     seconds = module.seconds_before + time.monotonic() - started
     _show_profile(trainer)
     best = load.load_model(run)
-    metrics = _evaluated(plan, best)
+    metrics = _evaluated(plan, best, ready.layout)
     if process.is_writer():
         _final_samples(best, run, config["seed"])
     tracking.summarise(trainer.loggers, metrics)
@@ -240,11 +300,16 @@ def _show_profile(trainer: pl.Trainer) -> None:
         print(profiler.summary(), file=sys.stderr)
 
 
-def _evaluated(plan: Plan, model: ImageDistribution) -> dict[str, float]:
-    """Exact likelihoods of the splits that the record does not hold yet."""
-    accelerator = plan.config["trainer"].get("accelerator", "auto")
+def _evaluated(plan: Plan, model: ImageDistribution, layout: devices.Layout) -> dict[str, float]:
+    """Exact likelihoods of the splits that the record does not hold yet; all processes share."""
     shown = bool(plan.config["callbacks"].get("progress")) and process.is_writer()
-    return evaluate_splits(model, plan.data, plan.unevaluated, accelerator, shown)
+    return evaluate_splits(
+        model,
+        plan.data,
+        plan.unevaluated,
+        progress=shown,
+        processes=lambda: devices.arguments(layout, plan.config["trainer"]),
+    )
 
 
 def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:

@@ -1,6 +1,7 @@
 """The folder of a run: who may write into it, and what it says about runs before."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pixelrnn import refused
 from pixelrnn.data import disk
 from pixelrnn.errors import RunError
 from pixelrnn.runs import record, signature
-from pixelrnn.training import checkpoint, process
+from pixelrnn.training import checkpoint, process, world
 from pixelrnn.training.settings import Resume
 
 
@@ -65,15 +66,23 @@ def check_resume(run: Path, resume: Resume) -> None:
 def held(run: Path) -> Iterator[None]:
     """Make the folder, hold its lock, and remove what a killed process left half written.
 
-    Only the process that writes does this.
+    Of several processes the first does this for all.
 
     Raises:
-        RunError: another process holds it, or the folder cannot be written.
+        RunError: another process holds it, the folder cannot be written, or one of several
+            processes does not see it.
     """
-    if not process.is_writer():
-        yield
-        return
     lock = FileLock(run / ".lock", timeout=0)
+    try:
+        world.from_first(lambda: _acquire(run, lock))
+        world.all_or_none(lambda: _see(run))
+        yield
+    finally:
+        if lock.is_locked:
+            lock.release()
+
+
+def _acquire(run: Path, lock: FileLock) -> None:
     try:
         for folder in (run, run / "checkpoints", run / "samples"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -82,13 +91,17 @@ def held(run: Path) -> Iterator[None]:
         raise RunError(f"{run}: another process is training this run") from error
     except OSError as error:
         raise RunError(f"{refused.line(error, run)} (the run's folder must be writable)") from error
-    try:
-        disk.sweep(run, alone=True)
-        disk.sweep(run / "checkpoints", alone=True)
-        disk.sweep(run / "samples")  # where other commands write, too
-        yield
-    finally:
-        lock.release()
+    disk.sweep(run, alone=True)
+    disk.sweep(run / "checkpoints", alone=True)
+    disk.sweep(run / "samples")  # where other commands write, too
+
+
+def _see(run: Path) -> None:
+    if not (run / ".lock").exists():
+        raise RunError(
+            f"{run}: is not there on {socket.gethostname()}; it has to lie where all machines of a "
+            "run can read it"
+        )
 
 
 @contextlib.contextmanager

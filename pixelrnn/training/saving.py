@@ -21,7 +21,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from pixelrnn.arguments import checked
 from pixelrnn.training import checkpoint as checkpoint_files
-from pixelrnn.training import interruption, random_state
+from pixelrnn.training import interruption, random_state, world
 from pixelrnn.training.csv_log import MetricsCSV
 
 MONITOR = "val/bits_per_dim"
@@ -56,7 +56,7 @@ class RunCheckpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """The best validation so far, and the states of the random generators."""
-        return {"best": self.best, "generators": random_state.captured()}
+        return {"best": self.best, "generators": random_state.captured_of_all()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` returned; the generators are set when training starts."""
@@ -88,8 +88,10 @@ class RunCheckpoints(Checkpoint):
         if self._stops:
             _stop_early(trainer)
         if self._generators is not None:
-            random_state.restore(self._generators)
+            random_state.restore_own(self._generators)
             self._note_saved(trainer)
+        else:
+            random_state.set_apart()
         watch = interruption.current()
         if watch is not None:
             watch.take_over()
@@ -109,11 +111,12 @@ class RunCheckpoints(Checkpoint):
         epoch = trainer.fit_loop.epoch_loop
         fetcher = trainer.fit_loop._data_fetcher
         assert fetcher is not None
-        if self._is_due() and not (
+        waits = (
             trainer.fit_loop._should_accumulate()
             or epoch.batch_progress.is_last_batch
             or epoch._should_check_val_fx(fetcher)
-        ):
+        )
+        if not waits and self._is_due():
             self._save_last(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -167,9 +170,10 @@ class RunCheckpoints(Checkpoint):
         self._let_signals_through()
 
     def _is_due(self) -> bool:
+        """Whether all processes are to save now: asked of all of them, after each step."""
+        late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
         watch = interruption.current()
-        waited = time.monotonic() - self._saved_at
-        return waited >= 60 * self.every_minutes or (watch is not None and watch.asked)
+        return bool(world.united({1} if late else set())) if watch is None else watch.agree(late)
 
     def _save_last(self, trainer: Trainer) -> None:
         kept = checkpoint_files.Keep(self.folder / checkpoint_files.PREVIOUS)

@@ -25,7 +25,7 @@ def half_done(monkeypatch):
     """Trains a configuration and breaks off before the evaluation."""
 
     def of(given):
-        def fail(*_):
+        def fail(*_, **__):
             raise Broken
 
         with monkeypatch.context() as patch:
