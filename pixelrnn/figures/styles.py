@@ -1,5 +1,6 @@
 """How all figures look: on a light or a dark background, in colours that all people tell apart."""
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,6 +60,8 @@ HEAT = "viridis"
 
 _TITLE, _TEXT, _SMALL = 10, 9, 8
 """Sizes of letters in points."""
+_LETTERS_PER_INCH = 11
+"""Of a title, wide letters included."""
 
 
 def panels(
@@ -96,8 +99,13 @@ def dress(ax: Axes, style: Style) -> None:
 
 
 def title(figure: Figure, style: Style, text: str) -> None:
-    """Put one line above the whole figure."""
-    figure.suptitle(text, color=style.ink, fontsize=_TITLE)
+    """Put a text above the whole figure, in as many lines as its width needs."""
+    lines = [
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, max(8, int(figure.get_figwidth() * _LETTERS_PER_INCH)))
+    ]
+    figure.suptitle("\n".join(lines), color=style.ink, fontsize=_TITLE)
 
 
 def heading(ax: Axes, style: Style, text: str) -> None:
