@@ -22,8 +22,8 @@ from pixelrnn.models import (
     PixelCNN,
     PixelSNAIL,
     RowLSTM,
-    subsampling,
 )
+from pixelrnn.ops import subsampling
 
 
 @dataclass(frozen=True)

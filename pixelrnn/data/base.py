@@ -19,7 +19,9 @@ from pixelrnn.data.batches import DeviceImages, Examples, Images, Labelled
 from pixelrnn.data.image_set import SPLITS as SPLITS
 from pixelrnn.data.image_set import ImageSet
 from pixelrnn.data.sampler import BatchOrder
+from pixelrnn.data.subsampled import Subsampled
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.ops.subsampling import Factor, pair
 
 
 class PixelDataModule(LightningDataModule):
@@ -33,6 +35,8 @@ class PixelDataModule(LightningDataModule):
         on_device: keep the images on the device of the trainer. Random crops and draws are made on
             the host all the same.
         seed: seed of the order of the training images and of random crops and draws.
+        subsample: above 1: every so many-th row and column of the images alone, in memory; (rows,
+            columns) if they differ.
 
     Raises:
         ConfigError: `on_device` together with loader processes.
@@ -48,18 +52,20 @@ class PixelDataModule(LightningDataModule):
         num_workers: Workers = 0,
         on_device: bool = False,
         seed: Seed = 0,
+        subsample: Factor = 1,
     ) -> None:
         super().__init__()
         if on_device and num_workers:
             raise ConfigError(
                 "data.on_device=true keeps the images in this process: set data.num_workers=0"
             )
-        self.image_set = image_set
-        self.image_shape = image_set.image_shape
-        self.levels = image_set.levels
-        self.dataset_id = image_set.dataset_id
-        self.splits = image_set.splits
-        self.class_names = image_set.class_names
+        factor = pair(subsample)
+        self.image_set = image_set if factor == (1, 1) else Subsampled(image_set, factor)
+        self.image_shape = self.image_set.image_shape
+        self.levels = self.image_set.levels
+        self.dataset_id = self.image_set.dataset_id
+        self.splits = self.image_set.splits
+        self.class_names = self.image_set.class_names
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers

@@ -224,6 +224,13 @@ class ImageDistribution(Described, nn.Module, ABC):
             on_row=on_row,
         )
 
+    def check_complete(self) -> None:  # most models are
+        """Refuse a network that is a part of other models only.
+
+        Raises:
+            ValueError: says what it needs.
+        """
+
     def check_images(self, images: Tensor) -> None:
         """Refuse images that the model cannot take.
 

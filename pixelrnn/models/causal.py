@@ -89,6 +89,10 @@ class CausalModel(ImageDistribution):
         """What its layers are conditioned on (`context`)."""
         return Conditions(self.classes, self.map_features)
 
+    def check_complete(self) -> None:
+        """See `ImageDistribution.check_complete`."""
+        self._check_map(None)
+
     def context(self, labels: Tensor | None, map: Tensor | None = None) -> Context | None:
         """Compute what a batch of images is conditioned on; it is bound into `run`.
 

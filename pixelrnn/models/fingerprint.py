@@ -46,12 +46,14 @@ def _arguments(model: ImageDistribution) -> dict[str, Any]:
         for name, parameter in inspect.signature(type(model)).parameters.items()
         if parameter.default is not parameter.empty
     }
-    return {k: v for k, v in (defaults | described).items() if k not in WITHOUT_EFFECT}
+    return defaults | described
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
+        if key in WITHOUT_EFFECT:
+            continue
         name = f"{prefix}{key}"
         found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return found

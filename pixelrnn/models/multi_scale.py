@@ -25,12 +25,10 @@ from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Beforehand, Position, Source
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.upsampling import Resize, Upsampling
-from pixelrnn.models import subsampling
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.models.causal import CausalModel
-
-Factor = Positive | tuple[Positive, Positive]
-"""Pixels of the large image for each of the small one: along both axes, or (rows, columns)."""
+from pixelrnn.ops import subsampling
+from pixelrnn.ops.subsampling import Factor
 
 
 class MultiScale(ImageDistribution):
@@ -119,7 +117,7 @@ class MultiScale(ImageDistribution):
 
     def scales(self, images: Tensor) -> list[Tensor]:
         """The images at every scale, smallest first (figure 8): uint8 (B, C, h, w), ..."""
-        return [*self.small.scales(subsampling.subsampled(images, self.factor)), images]
+        return [*self.small.scales(self._small(images)), images]
 
     def train(self, mode: bool = True) -> "MultiScale":
         """Switch to training; a small model whose weights are all fixed stays in eval mode."""
@@ -129,7 +127,7 @@ class MultiScale(ImageDistribution):
         return self
 
     def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        small = subsampling.subsampled(images, self.factor)
+        small = self._small(images)
         of_small = self.small._log_prob(small, _for(self.small, labels))
         parameters = self.large(images, self._context(small, labels))
         pixels = images.permute(2, 3, 0, 1)  # (H, W, B, C)
@@ -139,7 +137,7 @@ class MultiScale(ImageDistribution):
         return of_small + of_others.sum(0)
 
     def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        small = subsampling.subsampled(images, self.factor)
+        small = self._small(images)
         table = self.large.tables(images, self._context(small, labels))
         of_small = self.small._conditionals(small, _for(self.small, labels))
         rows, columns = self.factor
@@ -193,6 +191,9 @@ class MultiScale(ImageDistribution):
         pixels = self.large.scale(small)
         upsample = self.upsampling.by_products if in_walk else self.upsampling
         return self.large.context(_for(self.large, labels), upsample(pixels, size))
+
+    def _small(self, images: Tensor) -> Tensor:
+        return subsampling.subsampled(images, self.factor).contiguous()
 
     def _enlarged(self, small: Tensor) -> Tensor:
         """Repeat each pixel of the small image: uint8 (n, C, H, W), which is right at S."""

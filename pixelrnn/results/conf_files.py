@@ -1,8 +1,8 @@
 """The files of conf, put together without Hydra: in milliseconds.
 
 Of Hydra's language for the list of defaults this takes what single groups need: a file of the same
-folder (`mnist`), a file of the top folder (`/loader@_here_`), and `_self_`. Tests hold what comes
-out equal to what Hydra composes.
+folder (`mnist`), a file of the top folder (`/loader@_here_`), the choice of a group in the group
+(`small: row_lstm`), and `_self_`. Tests hold what comes out equal to what Hydra composes.
 """
 
 import functools
@@ -27,12 +27,16 @@ def names(group: str, folders: Sequence[Path]) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+def read(
+    name: str, folders: Sequence[Path], choices: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A file as dotted keys, over the files of its list of defaults.
 
     Args:
         name: group and choice, such as "data/mnist".
         folders: where to look for it; the first that has it counts.
+        choices: of groups inside its group, such as {"model/small": "row_lstm"}, where they are not
+            those of the file.
 
     Raises:
         ConfigError: there is no such file, it is damaged, or its defaults are of another kind.
@@ -44,10 +48,14 @@ def read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
     for line in own.pop("defaults", []):
         if line == "_self_":
             continue
-        if not isinstance(line, str):
-            raise ConfigError(f"{path}: defaults: {line}: expected names of files alone")
-        line = line.removesuffix("@_here_")
         group = name.rpartition("/")[0]
+        if isinstance(line, dict):
+            for inner, choice in line.items():
+                chosen = (choices or {}).get(f"{group}/{inner}", choice)
+                found = read(f"{group}/{inner}/{chosen}", folders)
+                below |= {f"{inner}.{key}": value for key, value in found.items()}
+            continue
+        line = str(line).removesuffix("@_here_")
         below |= read(line[1:] if line.startswith("/") else f"{group}/{line}", folders)
     return below | flat(own)
 

@@ -133,7 +133,9 @@ class _Conf:
     def group(self, group: str, choices: Mapping[str, Any]) -> dict[str, Any]:
         """A chosen group as dotted keys; `${other}` stands for the choice of another group."""
         values: dict[str, Any] = {}
-        for key, value in conf_files.read(f"{group}/{choices[group]}", self.folders).items():
+        for key, value in conf_files.read(
+            f"{group}/{choices[group]}", self.folders, choices
+        ).items():
             other = re.fullmatch(r"\$\{(\w+)\}", value) if isinstance(value, str) else None
             if other and other[1] in choices:
                 for name, item in self.group(other[1], choices).items():

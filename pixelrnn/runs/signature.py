@@ -15,6 +15,8 @@ WITHOUT_EFFECT = (
     "kernel",
     "model.kernel",
     "model.checkpoint_layers",
+    "model.*.kernel",
+    "model.*.checkpoint_layers",
     "folder",
     "init_from",
     "on_out_of_memory",

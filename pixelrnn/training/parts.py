@@ -77,26 +77,43 @@ def filled(config: dict[str, Any], data: PixelDataModule) -> dict[str, Any]:
     }
     _check_classes(config["model"], "model", data)
 
-    def walk(value: Any) -> Any:
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: known[key] if from_data.is_open(key, item) else walk(item)
-            for key, item in value.items()
-        }
+    return {
+        **config,
+        "model": _filled_model(config["model"], known, "model"),
+        "likelihood": _filled(config["likelihood"], known),
+    }
 
-    model = walk(config["model"])
+
+def _filled(value: Any, known: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: known[key] if from_data.is_open(key, item) else _filled(item, known)
+        for key, item in value.items()
+    }
+
+
+def _filled_model(node: dict[str, Any], known: dict[str, Any], path: str) -> dict[str, Any]:
+    """Fill the node of a model; the models that it is made of may be of other images."""
+    tell = getattr(nodes.locate(node["_target_"]), "shapes_of_parts", None)
+    shapes = tell(node, tuple(known["image_shape"])) if tell else {}
+    parts = {
+        key: _filled_model(node[key], {**known, "image_shape": list(shape)}, f"{path}.{key}")
+        for key, shape in shapes.items()
+        if isinstance(node.get(key), dict)
+    }
+    model = _filled({key: item for key, item in node.items() if key not in parts}, known)
     for key, words in (("image_shape", ""), ("levels", " levels")):
         given = model.get(key, known[key])
         if given != known[key]:
             have = "have" if words else "are"
             raise ConfigError(
-                f"model.{key}={given} but the data {have} {known[key]}{words}: "
-                f"leave model.{key} as it is, or change the data"
+                f"{path}.{key}={given} but the data {have} {known[key]}{words}: "
+                f"leave {path}.{key} as it is, or change the data"
             )
-    return {**config, "model": model, "likelihood": walk(config["likelihood"])}
+    return model | parts
 
 
 def _check_classes(node: Any, path: str, data: PixelDataModule) -> None:
@@ -125,6 +142,8 @@ def module(config: dict[str, Any]) -> PixelModule:
         ConfigError: one of them cannot be built.
     """
     model: ImageDistribution = build("model", config["model"], ImageDistribution)  # type: ignore[type-abstract]
+    with _naming("model"):
+        model.check_complete()
     with _naming("optimizer"):
         optimizer = nodes.build(config["optimizer"])
         optimizer(model.parameters())

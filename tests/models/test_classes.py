@@ -16,7 +16,7 @@ STACKS = [PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM]
 
 
 def build(cls, shape=SHAPE, levels=LEVELS, scale=0.7, **settings):
-    model = cls(shape, levels, **SMALL, **settings).double()
+    model = cls(shape, levels, **(SMALL | settings)).double()
     return randomise(model, scale).eval()
 
 
@@ -30,11 +30,12 @@ def maps(n, features=2, shape=SHAPE):
 
 
 @pytest.mark.usefixtures("no_dead_relu")
+@pytest.mark.parametrize("hidden", [5, 17])  # few and many features have convolutions of their own
 @pytest.mark.parametrize("checkpoint_layers", [False, True])
 @pytest.mark.parametrize("cls", STACKS)
-def test_every_layer_learns_from_the_label_and_the_map(cls, checkpoint_layers):
+def test_every_layer_learns_from_the_label_and_the_map(cls, checkpoint_layers, hidden):
     settings = {"classes": CLASSES, "map_features": 2, "checkpoint_layers": checkpoint_layers}
-    model = build(cls, **settings)
+    model = build(cls, hidden=hidden, scale=0.3, **settings)
     map_ = maps(2).requires_grad_()
     context = model.context(torch.tensor([2, 0]), map_)
     model(random_images(2, SHAPE, LEVELS), context).square().sum().backward()

@@ -13,8 +13,8 @@ from pixelrnn.models import (
     MultiScale,
     PixelCNN,
     RowLSTM,
-    subsampling,
 )
+from pixelrnn.ops import subsampling
 from pixelrnn.runs import nodes
 from tests.helpers import CATALOGUE, all_images, name_of, random_images, randomise
 
@@ -67,9 +67,7 @@ def test_counting_the_small_image_twice_is_found(monkeypatch):
 def test_a_small_image_of_other_pixels_is_found(monkeypatch):
     """Planted fault: the small image is taken from the wrong corner of each block."""
     model = build((1, 2, 2), 4)
-    monkeypatch.setattr(
-        subsampling, "subsampled", lambda images, factor: images[:, :, 1::2, 1::2].contiguous()
-    )
+    monkeypatch.setattr(subsampling, "subsampled", lambda images, factor: images[:, :, 1::2, 1::2])
     assert abs(total(model) - 1) > 1e-3
 
 
