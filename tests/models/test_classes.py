@@ -54,7 +54,8 @@ def test_every_layer_learns_from_the_label_and_the_map(cls, checkpoint_layers, h
 @pytest.mark.parametrize("cls", STACKS)
 def test_wide_layers_learn_as_well(cls):
     """Where a convolution is a sum of products, with a backward of its own."""
-    model = randomise(cls((1, 4, 4), 4, hidden=20, layers=1, head_width=20, classes=2))
+    model = cls((1, 4, 4), 4, hidden=20, layers=1, head_width=20, classes=2)
+    randomise(model, 0.3)  # larger activations round more than the tolerance
     images, labels = random_images(3, (1, 4, 4), 4), torch.tensor([0, 1, 1])
     found = torch.autograd.grad(model.log_prob(images, labels).sum(), [*model.parameters()])
     exact = model.double()
