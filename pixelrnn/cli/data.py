@@ -41,7 +41,7 @@ def data(
     root = Path(paths["data"])
     folders = [shipped.conf(), *([Path(config_dir)] if config_dir else [])]
     if name is not None:
-        module = _built(name, folders, overrides, root)
+        module = built(name, folders, overrides, root)
         _prepare(module.image_set, console)
         module.setup()
         _describe(module, console)
@@ -84,8 +84,18 @@ def configuration(
     return plain["data"]
 
 
-def _built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
-    """The data module of a set."""
+def built(name: str, folders: list[Path], overrides: dict[str, Any], root: Path) -> Any:
+    """The data module of a set; no file is read yet.
+
+    Args:
+        name: name of a file in data/.
+        folders: where to look for it, in order.
+        overrides: dotted keys, such as data.batch_size, with their values.
+        root: folder of all data.
+
+    Raises:
+        ConfigError: there is no such set, or a key of it is missing or wrong.
+    """
     config = configuration(name, folders, overrides, root)
     missing = [f"data.{key}=..." for key, value in config.items() if value == "???"]
     if missing:
@@ -103,7 +113,7 @@ def _list(folders: list[Path], root: Path, console: Console) -> None:
     rows = []
     for name in conf_files.names("data", folders):
         try:
-            module = _built(name, folders, {}, root)
+            module = built(name, folders, {}, root)
             shape = " x ".join(map(str, module.image_shape))
             counts = [
                 f"{module.image_set.count(split):,}" if split in module.splits else ""

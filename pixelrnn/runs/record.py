@@ -105,8 +105,13 @@ def fault(results: Any) -> str | None:
 
 
 def folder_of(path: Path) -> Path:
-    """The run folder that a path names: the path itself, or that of a checkpoint in it."""
-    return path.parent.parent if path.is_file() and path.parent.name == "checkpoints" else path
+    """The run folder that a path names: the path itself, or that of a file in it.
+
+    Of a checkpoint or exported weights that stand alone it is the folder where they lie.
+    """
+    if not path.is_file():
+        return path
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
 def require(path: Path) -> None:

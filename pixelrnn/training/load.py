@@ -7,11 +7,14 @@ is built; nothing else that it names is called (`trust`).
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
+from pixelrnn.models import fingerprint
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import nodes, record, stored
-from pixelrnn.training import checkpoint, trust
+from pixelrnn.training import allocation, checkpoint, trust, weights
 
 Built = TypeVar("Built")
 
@@ -22,28 +25,29 @@ _PREFIX = "model."
 
 
 def load_model(path: str | Path) -> ImageDistribution:
-    """The model of a run folder (its best checkpoint) or of a checkpoint file, in eval mode.
+    """The model of a run folder (its best weights), a checkpoint or exported weights, in eval mode.
 
     Args:
-        path: `runs/...`, or a `.ckpt` file, also one that a plain Lightning Trainer saved.
+        path: `runs/...`; a `.ckpt` file, also one that a plain Lightning Trainer saved; or a
+            `.safetensors` file.
 
     Raises:
         RunError: nothing is there, or it is half written, damaged, or of other code.
     """
     path = Path(path)
     record.require(path)
-    content = _best(path) if path.is_dir() else checkpoint.read(path)
-    model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
-    weights = {
-        name.removeprefix(_PREFIX): value
-        for name, value in content["state_dict"].items()
-        if name.startswith(_PREFIX)
-    }
+    exported = path.suffix == weights.SUFFIX
+    content = weights.read(path) if exported else _best(path) if path.is_dir() else _read(path)
+    state = content["state_dict"]
+    with allocation.bounded_by(state, path):
+        model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: its weights do not fit its model: {reason}") from error
+    if "weights_sha256" in content and fingerprint.weights_hash(model) != content["weights_sha256"]:
+        raise RunError(f"{path}: damaged (its weights are not those whose hash its header holds)")
     model.class_names = _class_names(content, model.classes)
     return model.eval()
 
@@ -102,18 +106,36 @@ def _class_names(content: dict[str, Any], classes: int | None) -> tuple[str, ...
     return tuple(str(name) for name in names)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint, its `state_dict` with the names of the model's weights alone."""
+    content = checkpoint.read(path)
+    state = {
+        name.removeprefix(_PREFIX): value
+        for name, value in content["state_dict"].items()
+        if name.startswith(_PREFIX) and isinstance(value, torch.Tensor)
+    }
+    return content | {"state_dict": state}
+
+
 def _best(run: Path) -> dict[str, Any]:
-    """Content of best.ckpt of a run folder; never of another checkpoint in its place.
+    """Content of best.ckpt of a run folder, or else of its exported weights; of nothing else.
 
     Raises:
-        RunError: it is missing or damaged; the text says what may be named instead.
+        RunError: both are missing, or best.ckpt is damaged; the text says what may be named
+            instead.
     """
-    folder = run / "checkpoints"
+    folder, exported = run / "checkpoints", run / weights.NAME
+    best, last = folder / checkpoint.BEST, folder / checkpoint.LAST
+    if exported.is_file() and not best.exists():
+        return weights.read(exported)
     if not folder.is_dir():
         raise RunError(f"{run}: no checkpoint (not a run folder, or half written)")
     try:
-        return checkpoint.read(folder / "best.ckpt")
+        return _read(best)
     except RunError as error:
-        last = folder / "last.ckpt"
-        other = f"; {last} holds the newest weights, not the best: name that file to use them"
-        raise RunError(f"{error}{other if last.is_file() else ''}") from error
+        other = ""
+        if exported.is_file():
+            other = f"; {exported} holds the weights of the finished run: name that file"
+        elif last.is_file():
+            other = f"; {last} holds the newest weights, not the best: name that file to use them"
+        raise RunError(f"{error}{other}") from error

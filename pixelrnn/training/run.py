@@ -44,6 +44,7 @@ from pixelrnn.training import (
     run_folder,
     settings,
     tracking,
+    weights,
     world,
 )
 from pixelrnn.training.evaluate import evaluate_splits
@@ -194,11 +195,13 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         ):
             if plan.record is None:
                 with tracking.session(config, ready.loggers) as ready.trainer.loggers:
-                    results = _fit_and_evaluate(plan, ready)
+                    results, best = _fit_and_evaluate(plan, ready)
             else:
-                metrics = _evaluated(plan, load.load_model(run), ready.layout)
-                results = {**plan.record, "metrics": plan.record["metrics"] | metrics}
+                best = load.load_model(run)
+                metrics = plan.record["metrics"] | _evaluated(plan, best, ready.layout)
+                results = {**plan.record, "metrics": metrics}
             if process.is_writer():
+                weights.export(run, best, results)
                 record.finish(run, results)
     return results
 
@@ -249,13 +252,13 @@ def _begin(module: PixelModule, config: dict[str, Any]) -> None:
 def _sensible_threads(
     model: ImageDistribution, data: PixelDataModule, layout: devices.Layout
 ) -> int:
-    weights = sum(weight.numel() for weight in model.parameters())
+    parameters = sum(weight.numel() for weight in model.parameters())
     _, height, width = data.image_shape
     images = -(-data.batch_size // layout.size)
-    return threads.for_training(weights, images, height * width, layout.local)
+    return threads.for_training(parameters, images, height * width, layout.local)
 
 
-def _fit_and_evaluate(plan: Plan, ready: _Ready) -> dict[str, Any]:
+def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageDistribution]:
     """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
     config, run, module, trainer = plan.config, plan.folder, ready.module, ready.trainer
     resume = world.from_first(lambda: checkpoint.to_resume(run))
@@ -273,7 +276,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> dict[str, Any]:
     if process.is_writer():
         _final_samples(best, run, config["seed"])
     tracking.summarise(trainer.loggers, metrics)
-    return {
+    results = {
         "label": config["label"],
         "dataset_id": plan.data.dataset_id,
         "signature": config["signature"],
@@ -291,6 +294,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> dict[str, Any]:
         "environment": record.environment(),
         "config": config,
     }
+    return results, best
 
 
 def _show_profile(trainer: pl.Trainer) -> None:

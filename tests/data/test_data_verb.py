@@ -40,7 +40,7 @@ CIFAR = ("cifar10", "data.val_size=5")
 @pytest.mark.parametrize("name", ["digits", "patches", "mesh", "blind_spot_mesh", "ising"])
 def test_sets_without_files_are_described(name, run, tmp_path):
     text = run(name)
-    module = verb._built(name, [shipped.conf()], {}, tmp_path)
+    module = verb.built(name, [shipped.conf()], {}, tmp_path)
     assert module.dataset_id in text
     assert f"{len(module.images('train')):,}" in text
     with Image.open(tmp_path / f"{module.dataset_id}.png") as picture:

@@ -79,7 +79,7 @@ def project(tmp_path, monkeypatch):
 def _module(project, **keys):
     overrides = {"data.path": str(project / "flowers")} | keys
     folders = [shipped.conf(), project / "conf"]
-    return verb._built("folder", folders, overrides, project)
+    return verb.built("folder", folders, overrides, project)
 
 
 def test_it_is_listed_described_and_checked(project, capsys, monkeypatch):
@@ -141,4 +141,4 @@ def test_a_moved_folder_keeps_its_content_id(project):
 def test_the_sets_of_the_package_are_determined_by_their_arguments():
     for name in ("digits", "mesh", "mnist"):
         folders = [shipped.conf()]
-        assert verb._built(name, folders, {}, "nowhere").content_id is None
+        assert verb.built(name, folders, {}, "nowhere").content_id is None
