@@ -80,9 +80,10 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale):
 @pytest.mark.parametrize("name", SCALES)
 def test_every_experiment_takes_a_step_on_stand_in_data(name):
     words = ["data.batch_size=2", "model.hidden=3", "model.layers=1", "model.head_width=4"]
-    if not name.startswith("mnist"):
-        words.append("data.size=8")
-    config = resolved(f"experiment={name}", "scale=small", *words)
+    words += ["scale=small"] if "small" in SCALES[name] else []
+    config = resolved(f"experiment={name}", *words)
+    if "size" in config["data"]:
+        config = resolved(f"experiment={name}", "data.size=8", *words)
     module, data = parts.module(config), nodes.build(config["data"])
     data.setup()
     images = torch.from_numpy(data.images("val")[:2].copy())
