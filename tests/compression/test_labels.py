@@ -12,11 +12,11 @@ import pixelrnn
 from pixelrnn.compression import codec, container, labels, streams
 from pixelrnn.compression.audit import audited
 from pixelrnn.errors import CompressionError
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from tests.helpers import randomise
 
 CLASSES = 5
-STACKS = [PixelCNN, GatedPixelCNN, RowLSTM, DiagonalBiLSTM]
+STACKS = [PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM]
 
 
 def conditional(cls=PixelCNN, shape=(1, 5, 4), levels=4):
