@@ -70,14 +70,14 @@ def expected(
     for key, value in small.items():
         (stand_in if key.startswith("data.") else sizes)[key] = value
     groups = dict.fromkeys((*_COMPARED, *(key.partition(".")[0] for key in fixed)))
-    stated = {
-        key: value
-        for key, value in (stand_in | paper | sizes | settings).items()
-        if "." in key and key.partition(".")[0] in groups
-    }
+    given = {k: value for k, value in (stand_in | paper | sizes | settings).items() if "." in k}
+    stated = {key: value for key, value in given.items() if key.partition(".")[0] in groups}
     values: dict[str, Any] = {}
     for group in groups:
         values |= conf.group(group, choices)
+        for key, other in conf.references(group, choices).items():
+            own = {name: value for name, value in given.items() if name.startswith(f"{other}.")}
+            stated |= {key + name.removeprefix(other): value for name, value in own.items()}
     kept = {key: item for key, item in (values | stated).items() if _counts(key, item, fixed)}
     targets = {f"{group}._target_" for group in _COMPARED}
     return Expected(kept, frozenset(stated.keys() | targets))
@@ -132,14 +132,26 @@ class _Conf:
 
     def group(self, group: str, choices: Mapping[str, Any]) -> dict[str, Any]:
         """A chosen group as dotted keys; `${other}` stands for the choice of another group."""
+        references = self.references(group, choices)
         values: dict[str, Any] = {}
-        for key, value in conf_files.read(
-            f"{group}/{choices[group]}", self.folders, choices
-        ).items():
+        for key, value in self._written(group, choices).items():
+            other = references.get(key)
+            if other is None:
+                values[key] = value
+                continue
+            for name, item in self.group(other, choices).items():
+                values[key + name.removeprefix(other)] = item
+        return values
+
+    def references(self, group: str, choices: Mapping[str, Any]) -> dict[str, str]:
+        """Dotted key of a chosen group -> the group whose choice stands there."""
+        found = {}
+        for key, value in self._written(group, choices).items():
             other = re.fullmatch(r"\$\{(\w+)\}", value) if isinstance(value, str) else None
             if other and other[1] in choices:
-                for name, item in self.group(other[1], choices).items():
-                    values[f"{group}.{key}{name.removeprefix(other[1])}"] = item
-            else:
-                values[f"{group}.{key}"] = value
-        return values
+                found[key] = other[1]
+        return found
+
+    def _written(self, group: str, choices: Mapping[str, Any]) -> dict[str, Any]:
+        values = conf_files.read(f"{group}/{choices[group]}", self.folders, choices)
+        return {f"{group}.{key}": value for key, value in values.items()}
