@@ -25,6 +25,13 @@ def sweep(folder: Path, name: str = "*", alone: bool = False) -> None:
         alone: nobody else writes there, so that whatever is unfinished is left over. In containers
             a process that is gone often had the number of the present one.
     """
+    for path in left_over(folder, name, alone):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def left_over(folder: Path, name: str = "*", alone: bool = False) -> Iterator[Path]:
+    """Unfinished files and folders that a process left which is gone; arguments as of `sweep`."""
     for path in folder.glob(f".{name}.*.tmp"):
         match = _UNFINISHED.fullmatch(path.name)
         if match is None:
@@ -37,7 +44,7 @@ def sweep(folder: Path, name: str = "*", alone: bool = False) -> None:
             else:
                 abandoned = time.time() - path.stat().st_mtime > _FOREIGN_AGE
             if abandoned:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                yield path
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -1,24 +1,16 @@
 """Raw files: found on disc or fetched, and never handed on before length and SHA-256 agree."""
 
-import functools
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
 
-import pooch
-from tqdm import tqdm
-
-from pixelrnn.atomic import sync_folder, unfinished_name
+from pixelrnn.atomic import sync_folder
+from pixelrnn.data import gzipped, transfer
 from pixelrnn.data.disk import explained, require_space, sweep
 from pixelrnn.data.progress import progress
 from pixelrnn.data.registry import RawFile, Source
 from pixelrnn.errors import DataError
-
-TIMEOUT = 30.0
-"""Seconds in which a server has to answer, and then to send some more."""
 
 _ROUNDS = 2  # over all mirrors; what failed for good in the first is left out of the second
 _BLOCK = 1 << 22
@@ -43,18 +35,22 @@ def raw_file(
     """
     path = root / "raw" / file.name
     with explained(path):
-        sweep(path.parent, path.name)  # a process may have been killed with the file just in place
         fault = _fault(path, file) if path.exists() else "is missing"
         if fault and path.exists() and vouch and vouch(path):
             fault = None
+        if fault and (other := _packed_otherwise(path, file)) is not None:
+            return other
         if fault is None:
+            sweep(path.parent, path.name)  # a process may have been killed with the file in place
             return path
         if not file.urls:
             by_hand = source.by_hand.format(name=path.name, path=path)
             raise DataError(f"{path} {fault}. {by_hand}")
         path.parent.mkdir(parents=True, exist_ok=True)
         require_space(path.parent, file.bytes)
-        return _fetch(file, path, fault)
+        fetched = _fetch(file, path, fault)
+        sweep(path.parent, path.name)
+        return fetched
 
 
 def _fault(path: Path, file: RawFile) -> str | None:
@@ -69,6 +65,45 @@ def _fault(path: Path, file: RawFile) -> str | None:
     return None
 
 
+def _packed_otherwise(path: Path, file: RawFile) -> Path | None:
+    """The same content, packed anew or unpacked, under this name or another one."""
+    if not file.unpacked_sha256:
+        return None
+    names = [path.name, *gzipped.other_names(path.name)]
+    there = (path.with_name(name) for name in names)
+    return next(
+        (one for one in there if one.is_file() and gzipped.holds(one, file.unpacked_sha256)), None
+    )
+
+
+def require_those_by_hand(source: Source, root: Path, command: str, hint: str) -> None:
+    """Look for the files that only the user can put there, before anything is written.
+
+    Args:
+        source: a set.
+        root: folder of all data.
+        command: the command line that prepares the set.
+        hint: what else to say, such as which other set may be meant.
+
+    Raises:
+        DataError: names all that are missing, their lengths, where they go and how to get them.
+    """
+    files = dict.fromkeys(file for group in source.files.values() for file in group)
+    missing = [f for f in files if not f.urls and not (root / "raw" / f.name).exists()]
+    if not missing or not source.by_hand:
+        return
+    paths = [root / "raw" / file.name for file in missing]
+    lines = [
+        f"{path} is missing: {file.bytes:,} bytes"
+        for file, path in zip(missing, paths, strict=True)
+    ]
+    for file, path in zip(missing, paths, strict=True):
+        text = source.by_hand.format(name=file.name, path=path).strip()
+        lines += [line for line in text.splitlines() if line not in lines]
+    lines += [f"Then `{command}` checks and converts what is there", hint]
+    raise DataError("\n".join(line for line in lines if line))
+
+
 def checksum(path: Path, algorithm: str) -> str:
     """Hexadecimal digest of a file, with a progress bar if it is large."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
@@ -81,88 +116,56 @@ def checksum(path: Path, algorithm: str) -> str:
 
 def _fetch(file: RawFile, path: Path, fault: str) -> Path:
     """Try the mirrors in order; the file gets its name when it is whole and on the disc."""
-    pooch.get_logger().setLevel("WARNING")
-    folder = unfinished_name(path)
-    download = functools.partial(_download, file)
+    partial = transfer.Partial(path)
     failures: dict[str, str] = {}
     final: set[str] = set()
+    kept: Path | None = None
     try:
-        folder.mkdir()
         for url in file.urls * _ROUNDS:
             if url in final:
                 continue
             try:
-                fetched = pooch.retrieve(
-                    url, f"sha256:{file.sha256}", file.name, folder, downloader=download
-                )
-            except _WrongContentError as error:
+                _try(url, file, partial)
+            except transfer.WrongContentError as error:
                 failures[url] = str(error)
                 final.add(url)
-            except ValueError:  # pooch: another checksum
-                failures[url] = f"sent a file of another SHA-256 than {file.sha256}"
-                final.add(url)
-            except OSError as error:
-                # the errors of requests have no number; those of the disc have one
-                if error.errno is not None and not isinstance(error, ConnectionError):
-                    raise
-                failures[url] = _reason(error)
+                partial.drop()
+            except transfer.BrokenLinkError as error:
+                failures[url] = str(error)
             else:
-                with open(fetched, "rb") as stream:
-                    os.fsync(stream.fileno())
-                os.replace(fetched, path)
+                os.replace(partial.path, path)
                 sync_folder(path.parent)
                 return path
+        kept = partial.keep()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        partial.path.unlink(missing_ok=True)
     tried = "; ".join(f"{url}: {why}" for url, why in failures.items())
+    there = f" What came is kept in {kept}: the same command asks for the rest." if kept else ""
     raise DataError(
-        f"{path} {fault}, and it could not be fetched ({tried}). Check the network and try again, "
-        f"or fetch it by other means: {file.bytes:,} bytes, SHA-256 {file.sha256}"
+        f"{path} {fault}, and it could not be fetched ({tried}).{there} Check the network and try "
+        f"again, or fetch it by other means: {file.bytes:,} bytes, SHA-256 {file.sha256}"
     )
 
 
-def _reason(error: OSError) -> str:
-    """One line; requests wraps the error of urllib3, which says more in fewer words."""
-    inner = getattr(error.args[0], "reason", None) if error.args else None
-    return (str(inner or error).splitlines() or [type(error).__name__])[0][:200]
+def _try(url: str, file: RawFile, partial: transfer.Partial) -> None:
+    """Fetch from one mirror, as long as every try brings something.
 
-
-class _WrongContentError(Exception):
-    """A server sends something else; asking again will not help."""
-
-
-def _download(file: RawFile, url: str, output_file: str, pooch_: Any) -> None:
-    """What pooch calls: HTTP with a timeout, progress, and a look at what comes."""
-    fetch = pooch.HTTPDownloader(
-        chunk_size=1 << 16,
-        timeout=TIMEOUT,
-        # a server that unpacks .gz on the way would spoil the checksum
-        headers={"Accept-Encoding": "identity"},
-    )
-    with progress(file.bytes, f"fetch {file.name}") as bar, open(output_file, "wb") as stream:
-        guard = _Guard(stream, file, bar)
-        fetch(url, guard, pooch_)
-    if guard.received != file.bytes:
-        raise ConnectionError(f"sent {guard.received:,} of {file.bytes:,} bytes")
-
-
-class _Guard:
-    """A file that refuses web pages and more bytes than announced."""
-
-    def __init__(self, stream: BinaryIO, file: RawFile, bar: tqdm) -> None:
-        self.stream = stream
-        self.size = file.bytes
-        self.bar = bar
-        self.received = 0
-
-    def write(self, chunk: bytes) -> None:
-        if self.received == 0 and chunk.lstrip()[:5].lower() in (b"<html", b"<!doc"):
-            raise _WrongContentError("sent a web page (a login or an error?), not the file")
-        self.received += len(chunk)
-        if self.received > self.size:
-            raise _WrongContentError(f"sends more than the expected {self.size:,} bytes")
-        self.stream.write(chunk)
-        self.bar.update(len(chunk))
-
-    def flush(self) -> None:
-        """Once per chunk is too often; closing flushes."""
+    Raises:
+        BrokenLinkError, WrongContentError, OSError: as `transfer.fetch`, or another SHA-256 came.
+    """
+    while True:
+        before = partial.size
+        try:
+            transfer.fetch(url, file, partial)
+        except transfer.BrokenLinkError:
+            if partial.size > before:
+                continue
+            raise
+        with open(partial.path, "rb") as stream:
+            os.fsync(stream.fileno())
+        if checksum(partial.path, "sha256") == file.sha256:
+            return
+        alone = partial.sources == {url}
+        partial.drop()
+        if alone:  # else one of several sources sent the wrong bytes, or an earlier process did
+            raise transfer.WrongContentError(f"sent a file of another SHA-256 than {file.sha256}")

@@ -67,7 +67,7 @@ class DownsampledImageNetImages(PublishedImages):
             try:
                 self._convert(part, paths, builder)
             except DataError as error:
-                raise DataError(f"{error}.\n{self._two_sets()}") from error
+                raise DataError(f"{error}.\n{self.about_others}") from error
 
     def _convert(self, part: str, paths: list[Path], builder: Builder) -> None:
         with builder.part(part) as images:
@@ -86,9 +86,11 @@ class DownsampledImageNetImages(PublishedImages):
         try:
             return raw_file(self.source, file, self.root, vouched)
         except DataError as error:
-            raise DataError(f"{error}\n{self._two_sets()}") from error
+            raise DataError(f"{error}\n{self.about_others}") from error
 
-    def _two_sets(self) -> str:
+    @property
+    def about_others(self) -> str:
+        """That there are two sets of this name, which are never to be compared."""
         size, version = self.source.name.split("_")
         other = {"oord": "box", "box": "oord"}[version]
         return _TWO_SETS.format(size, f"{size}_{other}")

@@ -6,9 +6,7 @@ published). All but that use the first 50,000 training images for training, the 
 validation.
 """
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Split
+from pixelrnn.data import gzipped
 from pixelrnn.data.batches import RandomDraws, draw
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.download import raw_file
@@ -155,7 +154,7 @@ def read_amat(path: Path, count: int) -> np.ndarray:
 
 
 def read_idx(path: Path, count: int) -> np.ndarray:
-    """LeCun's image files: gzip of four big-endian numbers (2051, count, 28, 28) and the pixels.
+    """LeCun's image files, packed or not: big-endian numbers (2051, count, 28, 28) and the pixels.
 
     Returns:
         uint8 (count, 1, 28, 28).
@@ -167,7 +166,7 @@ def read_idx(path: Path, count: int) -> np.ndarray:
 
 
 def read_idx_labels(path: Path, count: int) -> np.ndarray:
-    """LeCun's label files: gzip of two big-endian numbers (2049, count) and the labels.
+    """LeCun's label files, packed or not: big-endian numbers (2049, count) and the labels.
 
     Returns:
         int64 (count,), 0 to 9.
@@ -189,9 +188,9 @@ def _read_idx(path: Path, header: list[int]) -> np.ndarray:
     start = 4 * len(header)
     expected = start + math.prod(header[1:])
     try:
-        with gzip.open(path) as stream:
+        with gzipped.opened(path) as stream:
             data = stream.read(expected + 1)  # one more: a bomb is not unpacked, its end is seen
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except gzipped.UNREADABLE as error:
         raise DataError(
             f"{path}: expected a gzip file ({error}); delete it, so that it is fetched again"
         ) from error

@@ -9,7 +9,9 @@ INTERVAL = 30.0
 """Seconds between two lines where the output is not a terminal."""
 
 
-def progress(total: int, title: str, unit: str = "B", file: TextIO | None = None) -> tqdm:
+def progress(
+    total: int, title: str, unit: str = "B", file: TextIO | None = None, done: int = 0
+) -> tqdm:
     """A bar with the time left; it stays away from what is done at once.
 
     Args:
@@ -17,9 +19,11 @@ def progress(total: int, title: str, unit: str = "B", file: TextIO | None = None
         title: what is done.
         unit: what is counted; bytes are shown in thousands and millions.
         file: where it is shown; None: standard error.
+        done: units that were done before.
     """
     file = file or sys.stderr
     common = {"total": total, "desc": title, "unit": unit, "unit_scale": unit == "B"}
+    common["initial"] = done
     if file.isatty():
         return tqdm(**common, file=file, delay=1)
     return tqdm(**common, file=_Lines(file), delay=INTERVAL, mininterval=INTERVAL, ascii=True)

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pixelrnn.arguments import Split
+from pixelrnn.data import download
 from pixelrnn.data.converted import Builder, Part, Store
 from pixelrnn.data.image_set import ImageSet
 from pixelrnn.data.registry import Source
@@ -55,6 +56,11 @@ class PublishedImages(ImageSet):
         return Store(self.root, self.source.name, parts, command)
 
     @property
+    def about_others(self) -> str:
+        """What to say, where files are missing, about sets that this one may be taken for."""
+        return ""
+
+    @property
     def choice(self) -> str:
         """What chooses this set on the command line, after `pixelrnn data`."""
         return self.source.name
@@ -65,6 +71,10 @@ class PublishedImages(ImageSet):
         Raises:
             DataError: raw files are missing, damaged, or of another set; or the disc refuses.
         """
+        if not self.store.ready():
+            download.require_those_by_hand(
+                self.source, self.root, self.store.command, self.about_others
+            )
         self.store.prepare(self.build)
 
     def part(self, name: str) -> np.ndarray:

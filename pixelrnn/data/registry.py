@@ -17,6 +17,8 @@ class RawFile:
         sha256: its checksum.
         urls: where it is fetched from, best first; none: it has to be put there by hand.
         published: its name at the mirrors, if another set has a file of that name; else empty.
+        unpacked_sha256: of a .gz file, the checksum of what is packed in it. It vouches for the
+            file if it was packed anew or unpacked; empty: only the file as published is taken.
     """
 
     name: str
@@ -24,6 +26,7 @@ class RawFile:
     sha256: str
     urls: tuple[str, ...] = ()
     published: str = ""
+    unpacked_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ multiprocessing.set_forkserver_preload(["pixelrnn.data"])
 def server(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pixelrnn.data.transfer._CHUNK", 1000)  # as the files are small
     server = LocalServer()
     yield server
     server.close()
@@ -20,7 +21,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("pixelrnn.data.download.TIMEOUT", 1.0)
+    monkeypatch.setattr("pixelrnn.data.transfer.TIMEOUT", 1.0)
 
 
 @pytest.fixture(autouse=True)

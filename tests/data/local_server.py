@@ -11,6 +11,7 @@ class _Handler(BaseHTTPRequestHandler):
         way, name = self.path.lstrip("/").split("/", 1)
         body = self.server.files[name]
         self.server.requests.append((way, name))
+        self.server.ranges.append(self.headers.get("Range"))
         # some of these the client leaves, as it should
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, way)(body)
@@ -34,6 +35,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[start : start + step])
             self.wfile.flush()
             time.sleep(0.01)
+
+    def quarter(self, body):
+        """Sends a quarter from where it is asked to begin, then breaks."""
+        begin = self._begin()
+        self.send_response(206 if begin else 200)
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Length", str(len(body) - begin))
+        self.end_headers()
+        self.wfile.write(body[begin : begin + len(body) // 4 + 1])
+
+    def wrong_rest(self, body):
+        """Sends the right beginning and, if asked for the rest, another one."""
+        begin = self._begin()
+        self.quarter(bytes(len(body)) if begin else body)
+
+    def _begin(self):
+        return int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
 
     def flipped(self, body):
         middle = len(body) // 2
@@ -67,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def stall(self, body):
         self.head(len(body))
-        self.wfile.write(body[:10])
+        self.wfile.write(body[:2500])
         self.wfile.flush()
         self.server.over.wait(20)
 
@@ -89,6 +108,7 @@ class LocalServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.http.files = {}
         self.http.requests = []
+        self.http.ranges = []
         self.http.over = threading.Event()
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
         self.thread.start()

@@ -67,14 +67,16 @@ def test_nothing_is_fetched_twice(remote, server):
 BAD = {
     "flipped": "sent a file of another SHA-256",
     "cut": "",
-    "short": r"sent [\d,]+ of [\d,]+ bytes",
+    "short": r"sent [\d,]+ of [\d,]+ bytes\)",
     "longer": "sends more than",
     "endless": "sends more than",
     "page": "sent a web page",
     "missing": "404",
     "broken": "500",
-    "stall": "timed out",
+    "stall": r"sent 2,000 of [\d,]+ bytes, then: timed out: nothing came for 1 s",
 }
+KEPT = ("cut", "short", "stall")
+"""Ways that bring a beginning, which is kept; as long as more comes, the same server is asked."""
 
 
 @pytest.mark.parametrize("way", BAD)
@@ -83,7 +85,8 @@ def test_a_bad_server_is_passed_over_for_the_next(way, remote, server, impatient
     module.prepare_data()
     assert _is_whole(module, images)
     assert _no_debris(tmp_path)
-    assert [w for w, _ in server.requests] == [way, "good"] * 3
+    asked = [way, way, "good"] if way in KEPT else [way, "good"]
+    assert [w for w, _ in server.requests] == asked * 3
 
 
 @pytest.mark.parametrize("way", BAD)
@@ -96,10 +99,57 @@ def test_bad_servers_alone_give_one_clear_error(way, remote, server, impatient, 
     assert "train.amat is missing, and it could not be fetched" in message
     assert server.url(way, "train.amat") in message
     assert "bytes, SHA-256" in message
-    assert _no_debris(tmp_path)
+    (part,) = list((tmp_path / "raw").glob("*.part")) if way in KEPT else (None,)
+    if part is None:
+        assert _no_debris(tmp_path)
+    else:
+        assert f"What came is kept in {part}: the same command asks for the rest." in message
     assert not list(tmp_path.rglob("*.amat"))
+    assert not list(tmp_path.rglob("*.tmp"))
     # what comes wrong is not asked for again; what may pass is tried once more
-    assert len(server.requests) == (1 if way in ("flipped", "longer", "endless", "page") else 2)
+    tries = {"flipped": 1, "longer": 1, "endless": 1, "page": 1} | dict.fromkeys(KEPT, 3)
+    assert len(server.requests) == tries.get(way, 2)
+
+
+def test_a_link_that_breaks_goes_on_where_it_broke(remote, server, tmp_path):
+    module, images = remote("quarter")
+    module.prepare_data()
+    assert _is_whole(module, images)
+    assert _no_debris(tmp_path)
+    begins = [0 if asked is None else int(asked[6:-1]) for asked in server.http.ranges[:5]]
+    assert begins == [0, 7000, 14000, 21000, 28000]  # of 31,360, in whole chunks of 1,000
+    assert len(server.requests) == 3 * 5
+
+
+def test_what_another_process_fetched_is_not_fetched_again(remote, server, tmp_path):
+    module, images = remote("quarter")
+    whole = server.http.files["train.amat"]
+    (tmp_path / "raw").mkdir()
+    left = process_jobs.unfinished("train.amat", process_jobs.dead_pid())
+    (tmp_path / "raw" / left).write_bytes(whole[: len(whole) * 9 // 10])
+    (tmp_path / "raw" / "train.amat.part").write_bytes(whole[:10])
+    module.prepare_data()
+    assert _is_whole(module, images)
+    assert server.http.ranges[0] == f"bytes={len(whole) * 9 // 10}-"
+    assert not [path for path in (tmp_path / "raw").iterdir() if ".tmp" in path.name]
+
+
+def test_a_wrong_rest_is_thrown_away_and_another_server_asked(remote, server, tmp_path):
+    module, images = remote("wrong_rest", "good")
+    module.prepare_data()
+    assert _is_whole(module, images)
+
+
+def test_a_damaged_beginning_is_thrown_away(remote, server, tmp_path):
+    module, images = remote("quarter")
+    (tmp_path / "raw").mkdir()
+    for damaged in (b"x" * 100, b"x" * 10**6):
+        (tmp_path / "raw" / "train.amat.part").write_bytes(damaged)
+        module.prepare_data()
+        assert _is_whole(module, images)
+        assert _no_debris(tmp_path)
+        shutil.rmtree(module.image_set.store.folder)
+        (tmp_path / "raw" / "train.amat").unlink()
 
 
 def test_no_network(remote, server, tmp_path):
@@ -212,7 +262,7 @@ def _fails(number):
 def test_a_disc_that_fails_during_fetch_or_conversion(number, remote, monkeypatch, tmp_path):
     module, images = remote("good")
     with monkeypatch.context() as patch:
-        patch.setattr("pixelrnn.data.download._Guard.write", _fails(number))
+        patch.setattr("pixelrnn.data.transfer.write", _fails(number))
         with pytest.raises(DataError, match=os.strerror(number) + ";.*PIXELRNN_DATA"):
             module.prepare_data()
         assert _no_debris(tmp_path)
@@ -277,7 +327,7 @@ def test_the_table_is_complete():
             for file in group:
                 assert re.fullmatch("[0-9a-f]{64}", file.sha256)
                 assert file.urls or "{path}" in source.by_hand
-                assert all(url.endswith("/" + file.name) for url in file.urls)
+                assert all(url.endswith(f"/{file.published or file.name}") for url in file.urls)
         assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in source.members.values())
 
 

@@ -184,9 +184,14 @@ def test_no_progress_callback_means_no_bar(capfd):
 
 def test_missing_data_leave_nothing_behind():
     node = {"_target_": "pixelrnn.data.DownsampledImageNet", "version": "imagenet32_box"}
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as told:
         run.train(config(data=node | {"root": "data"}))
-    assert not Path("runs").exists()
+    assert os.listdir() == []
+    for name, size in (("train", "3,580,435,279"), ("val", "139,697,668")):
+        path = f"data/raw/Imagenet32_{name}_npz.zip"
+        assert f"{path} is missing: {size} bytes" in str(told.value)
+        assert f"{Path(path).name} (for instance with wget -c) to {path}" in str(told.value)
+    assert "`pixelrnn data imagenet32_box paths.data=data`" in str(told.value)
 
 
 def test_the_same_run_reports_and_evaluates_only_what_is_missing():
