@@ -40,6 +40,7 @@ PARAMETERS = {
 
 The PixelSNAIL: stem, and 12 times 4 gated blocks of 2 x 2, keys, values, queries, the last block.
 """
+SMALL_SIZES = ("hidden=3", "layers=1", "head_width=4")
 
 
 def resolved(*overrides):
@@ -83,7 +84,9 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale):
 
 @pytest.mark.parametrize("name", SCALES)
 def test_every_experiment_takes_a_step_on_stand_in_data(name):
-    words = ["data.batch_size=2", "model.hidden=3", "model.layers=1", "model.head_width=4"]
+    networks = ["model.small", "model.large"] if "multi_scale" in name else ["model"]
+    sizes = [f"{network}.{size}" for network in networks for size in SMALL_SIZES]
+    words = ["data.batch_size=2", *sizes]
     words += ["scale=small"] if "small" in SCALES[name] else []
     config = resolved(f"experiment={name}", *words)
     if "size" in config["data"]:
@@ -114,14 +117,19 @@ def test_a_sweep_is_the_rows_of_its_table(table):
         assert swept == ("experiment", ", ".join(map(rows.identity, spec.rows)))
 
 
-def test_equal_parameters_are_equal():
+@pytest.mark.parametrize(
+    ("table", "part", "count"),
+    [("equal_parameters", "", 3), ("multi_scale", "mnist", 2), ("multi_scale", "cifar10", 2)],
+)
+def test_equal_parameters_are_equal(table, part, count):
     """Within 2 %."""
     sizes = []
-    for row in CATALOGUE.tables["equal_parameters"].rows:
-        config = resolved(f"experiment={rows.identity(row)}", "scale=small")
-        model = nodes.build(config["model"])
-        sizes.append(sum(p.numel() for p in model.parameters()))
-    assert len(sizes) == 3
+    for row in map(rows.identity, CATALOGUE.tables[table].rows):
+        if row.startswith(part):
+            config = resolved(f"experiment={row}", "scale=small")
+            model = nodes.build(config["model"])
+            sizes.append(sum(p.numel() for p in model.parameters()))
+    assert len(sizes) == count
     assert max(sizes) < 1.02 * min(sizes)
 
 
