@@ -149,8 +149,7 @@ def _describe(module: Any, console: Console) -> None:
     rows.append(["image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)"])
     rows.append(["levels", str(module.levels)])
     rows += [[f"{split} images", f"{len(module.images(split)):,}"] for split in module.splits]
-    labels = module.labels("train")
-    rows.append(["labels", "none" if labels is None else f"{labels.min()} to {labels.max()}"])
+    rows.append(["labels", _classes(module)])
     rows += [[f"SHA-256 of {name}", checksum] for name, checksum in _checksums(module).items()]
     if isinstance(image_set, SyntheticImages):
         rows.append(["entropy", f"{image_set.entropy:.9g} nats per image"])
@@ -158,6 +157,15 @@ def _describe(module: Any, console: Console) -> None:
     for name, text in rows:
         line = f"{name:<{width}}  {text}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _classes(module: Any, most: int = 12) -> str:
+    """The number of classes and the names of the first."""
+    labels, names = module.labels("train"), module.class_names
+    if not names:
+        return "none" if labels is None else f"{labels.min()} to {labels.max()}, without names"
+    shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return f"{len(names)} classes: {shown}"
 
 
 def _checksums(module: Any) -> dict[str, str]:

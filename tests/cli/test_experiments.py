@@ -94,10 +94,11 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
     module, data = parts.module(config), nodes.build(config["data"])
     data.setup()
     images = torch.from_numpy(data.images("val")[:2].copy())
+    labels = torch.from_numpy(data.labels("val")[:2].copy()) if module.model.classes else None
     optimizer = module.optimizer(module.model.parameters())
     losses = []
     for _ in range(2):
-        loss = -module.model.log_prob(images).mean()
+        loss = -module.model.log_prob(images, labels).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -46,7 +46,8 @@ def test_sets_without_files_are_described(name, run, tmp_path):
     with Image.open(tmp_path / f"{module.dataset_id}.png") as picture:
         assert len(np.unique(np.asarray(picture))) > 1
     assert ("nats per image" in text) == hasattr(module.image_set, "entropy")
-    assert ("0 to 9" in text) == (name == "digits")
+    assert ("10 classes: 0, 1, 2" in text) == (name == "digits")
+    assert (re.search(r"^labels +none$", text, re.M) is not None) == (name != "digits")
 
 
 def test_a_published_set_is_prepared_and_described(tiny, run, tmp_path):
@@ -60,7 +61,7 @@ def test_a_published_set_is_prepared_and_described(tiny, run, tmp_path):
         f"{file.bytes:,}",
         image_set.store.checksums()["train"],
         "45",
-        "0 to 9",
+        "10 classes: airplane, automobile, bird",
         str(tmp_path / "cifar10.png"),
     ):
         assert expected in text

@@ -181,6 +181,23 @@ def test_a_users_own_groups_beside_the_tables_count(tmp_path):
         assert not wanted.matches({"model": mine | {key: value}, "data": data})
 
 
+def test_a_row_with_labels_is_filled_by_runs_with_labels_and_the_other_by_the_rest(tmp_path):
+    conditional = {"name": "given", "id": "given", "settings": {"model.classes": "data"}}
+    plain = {"name": "plain", "id": "plain"}
+    settings = {"data": "digits", "model": "pixelcnn"}
+    folder = own(tmp_path / "my", settings=settings, rows=[conditional, plain])
+    catalogue = rows.load(folder)
+    table = catalogue.table("own")
+    given, without = (catalogue.expected(table, row, "paper") for row in table.rows)
+    composed = {"model": {"_target_": "pixelrnn.models.PixelCNN"}}
+    composed["data"] = {"_target_": "pixelrnn.data.Digits", "binary": False}
+    for classes, of in ((10, given), (None, without), ("older", without)):
+        model = composed["model"] | ({} if classes == "older" else {"classes": classes})
+        assert of.matches(composed | {"model": model})
+        other = without if of is given else given
+        assert not other.matches(composed | {"model": model})
+
+
 def test_the_folder_of_tables_lies_beside_the_users_groups(tmp_path, monkeypatch):
     monkeypatch.delenv("PIXELRNN_TABLES", raising=False)
     assert rows.own_folder(["--config-dir", "my"]) is None

@@ -4,6 +4,7 @@ import logging
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Trainer
@@ -12,6 +13,7 @@ from pixelrnn.data import Digits, Mesh
 from pixelrnn.models import PixelCNN
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
+from tests.helpers import randomise
 
 
 class _True(torch.nn.Module):
@@ -72,6 +74,28 @@ def test_gap_and_regret(stage, split):
     assert metrics[f"{split}/gap"] == pytest.approx(
         metrics[f"{split}/nll"] - data.image_set.entropy
     )
+
+
+class _Silent(PixelModule):
+    """Its step returns nothing, so that the callback has to ask the model."""
+
+    def validation_step(self, batch, batch_index):
+        super().validation_step(batch, batch_index)
+
+
+@pytest.mark.parametrize("module_class", [PixelModule, _Silent])
+def test_a_model_with_classes_is_given_the_labels(module_class):
+    data = _mesh()
+    labels = np.arange(300) % 3
+    data.class_names = data.image_set.class_names = ("a", "b", "c")
+    data.image_set.labels = lambda split: labels[: data.image_set.count(split)]
+    model = PixelCNN(data.image_shape, data.levels, hidden=3, layers=1, classes=3)
+    randomise(model)
+    metrics = _passes(module_class(model), data, "validate", EntropyGap())
+    images = torch.from_numpy(data.images("val"))
+    with torch.no_grad():
+        gap = -model.log_prob(images, torch.from_numpy(labels)).double() - data.image_set.entropy
+    assert metrics["val/gap"] == pytest.approx(gap.mean().item(), rel=1e-5)
 
 
 def test_the_truth_has_no_regret_and_cheating_is_noticed(caplog):
