@@ -72,3 +72,18 @@ def test_help_names_every_verb(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(verb in out for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["data=digits"], "4539cb2a"),
+        (["data=digits", "model=gated_pixelcnn"], "ac627adf"),
+        (["data=digits", "model=row_lstm"], "1e4587c0"),
+        (["data=patches", "model=pixelcnn"], "ef026ce9"),
+        (["data=mesh"], "f3dafa84"),
+    ],
+)
+def test_the_command_of_an_earlier_version_finds_its_run(words, expected):
+    """Signatures of commit 950a701: a key that is new since then stands in `signature.LATER`."""
+    assert run.prepare(compose.composed(words)).config["signature"] == expected
