@@ -65,13 +65,16 @@ def lines(
     for run in runs:
         key = data_sets[run.folder], collect.setting(run.config)
         groups.setdefault(key, []).append(run)
-    varied = collect.varied(list(runs))
+    alike: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        alike.setdefault((data_sets[run.folder], run.label), []).append(run)
     found = []
     for (data_set, _), group in groups.items():
         curves = [points for run in group if (points := _points(run, metric, against))]
         band = plots.seed_band(curves)
         if band is not None:
-            found.append(Line(_label(group[0], varied), data_set, len(curves), *band))
+            label = _label(group[0], alike[data_set, group[0].label])
+            found.append(Line(label, data_set, len(curves), *band))
     return found
 
 
@@ -151,16 +154,16 @@ def _points(run: Run, metric: str, against: Against) -> list[tuple[float, float]
     return [((step + 1) * each, value) for step, value in points]  # steps count from 0
 
 
-def _label(run: Run, varied: Sequence[str]) -> str:
-    """The model, and the settings in which the runs differ."""
+def _label(run: Run, others: list[Run]) -> str:
+    """The model, and the settings in which it differs from other runs of such a model."""
     settings = collect.flat(run.config)
     model = run.label.partition("-")[2] or run.label
-    parts = [
+    differing = [
         f"{key.rpartition('.')[2]} {settings[key]}"
-        for key in varied
-        if key in settings and not key.endswith("_target_") and not key.startswith("data.")
+        for key in collect.varied(others)
+        if key in settings
     ]
-    return ", ".join([model, *parts])
+    return ", ".join([model, *differing])
 
 
 def _unit(metric: str) -> str:

@@ -35,6 +35,15 @@ def test_seeds_are_one_line_and_settings_have_one_each(runs):
     assert np.allclose(found[0].mean, [4.1, 3.1])
 
 
+def test_a_label_tells_what_differs_among_runs_of_a_model(tmp_path):
+    write(tmp_path, "a-0", 3.0)
+    other = {"model___target_": "pixelrnn.models.PixelCNN", "label": "cifar10-pixelcnn"}
+    write(tmp_path, "b-0", 3.0, **other, model__layers=4)
+    write(tmp_path, "b-1", 3.0, **other, model__layers=4, trainer__max_epochs=7)
+    labels = [line.label for line in curves.lines(collect.scan(tmp_path))]
+    assert labels == ["row_lstm", "pixelcnn, max_epochs 100", "pixelcnn, max_epochs 7"]
+
+
 def test_seconds_are_spread_over_the_steps(runs, tmp_path):
     found = curves.lines(runs, against="seconds")
     assert np.allclose(found[0].x, [12, 60])  # a minute for 100 steps
