@@ -10,8 +10,8 @@ from pixelrnn.training import parts
 
 def _filled(data, **model):
     likelihood = {"_target_": "x", "levels": None}
-    config = {"model": {"image_shape": None, "levels": "data", **model}, "likelihood": likelihood}
-    return parts.filled(config, data)
+    node = {"_target_": "pixelrnn.models.PixelCNN", "image_shape": None, "levels": "data"}
+    return parts.filled({"model": node | model, "likelihood": likelihood}, data)
 
 
 def test_null_is_filled_but_for_classes():
