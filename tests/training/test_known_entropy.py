@@ -14,7 +14,7 @@ from pytorch_lightning import Trainer
 
 from pixelrnn.data import BlindSpotMesh, Ising, Mesh
 from pixelrnn.data.mesh import entropy
-from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
+from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 MODELS = {
     "pixelcnn": PixelCNN,
     "gated_pixelcnn": GatedPixelCNN,
+    "pixelsnail": partial(PixelSNAIL, convolutions=1),
     "row_lstm": RowLSTM,
     "diagonal_bilstm": DiagonalBiLSTM,
 }
