@@ -127,8 +127,7 @@ def attention(features, groups, heads, colors=3):
 
 
 @pytest.mark.parametrize("size", [(9, 4), (3, 1), (1, 4), (1, 1)])  # the first outgrows the cache
-@pytest.mark.parametrize(("features", "groups"), [(4, 3), (2, 3), (4, 1)])
-@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize(("features", "groups", "heads"), [(4, 3, 1), (2, 3, 2), (4, 1, 2)])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str
 )
