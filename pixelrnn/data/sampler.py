@@ -66,9 +66,19 @@ class BatchOrder(Sampler[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the first that is not yet done; the next pass is whole."""
         skip, self.skip = self.skip, 0
-        order = np.arange(self.size)
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        for start in range(skip * self.batch_size, self.size, self.batch_size):
-            whole = order[start : start + self.batch_size]
-            yield Batch(self.epoch, whole[self.rank :: self.world])
+        order = self._order()
+        for index in range(skip, len(self)):
+            yield Batch(self.epoch, self._share(order, index))
+
+    def batch(self, index: int) -> np.ndarray:
+        """The images of one batch of this epoch that this process has: int64 (b,)."""
+        return self._share(self._order(), index)
+
+    def _order(self) -> np.ndarray:
+        if self.seed is None:
+            return np.arange(self.size)
+        return np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+
+    def _share(self, order: np.ndarray, index: int) -> np.ndarray:
+        start = index * self.batch_size
+        return order[start : start + self.batch_size][self.rank :: self.world]

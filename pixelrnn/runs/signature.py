@@ -20,6 +20,7 @@ WITHOUT_EFFECT = (
     "folder",
     "init_from",
     "on_out_of_memory",
+    "skip_bad_steps",
     "signature",
     "sweep_name",
     "label",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from pixelrnn.arguments import Seed
+from pixelrnn.arguments import Count, Seed
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.batches import examples
 from pixelrnn.errors import TrainingError
@@ -24,6 +24,7 @@ from pixelrnn.layers import dropout
 from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.training import process, steps
+from pixelrnn.training.bad_steps import BadSteps
 from pixelrnn.training.in_parts import InParts
 from pixelrnn.training.metrics import NegativeLogLikelihood
 
@@ -43,9 +44,9 @@ class PixelModule(LightningModule):
     Metrics: `train/...` per step, `val/...` and `test/...` over a whole split, each as
     `nll` (nats per image) and `bits_per_dim`, with `_stderr` where it is an exact pass.
 
-    A step whose loss or gradient is not finite is not taken: training ends with an error, and no
-    checkpoint is written. On a CPU every step is looked at, elsewhere every 50th and every one that
-    is logged, as a look waits for the device.
+    A step whose loss or gradient is not finite is not taken: training ends with an error, or the
+    step is skipped. On a CPU every step is looked at, elsewhere every 50th and every one that is
+    logged, as a look waits for the device; or every one if steps may be skipped.
 
     Args:
         model: what to train.
@@ -57,6 +58,8 @@ class PixelModule(LightningModule):
             and a copy of it is held besides. "stop": the error is raised.
         seed: of the masks of dropout, which are a function of it, the step, the batch within the
             step and the process.
+        skip_bad_steps: how many steps whose loss or gradient is not finite are skipped in the whole
+            training; the next one ends it.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class PixelModule(LightningModule):
         scheduler: SchedulerFactory | None = None,
         on_out_of_memory: Literal["stop", "halve"] = "stop",
         seed: Seed = 0,
+        skip_bad_steps: Count = 0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -73,6 +77,7 @@ class PixelModule(LightningModule):
         self.scheduler = scheduler
         self.in_parts = InParts() if on_out_of_memory == "halve" else None
         self.seed = seed
+        self.bad_steps = BadSteps(skip_bad_steps)
         self._dropouts = dropout.layers_of(model)
         self.evaluation = NegativeLogLikelihood()
         self.split = "test"
@@ -86,26 +91,34 @@ class PixelModule(LightningModule):
         loss, nll = self._batch_means(log_prob)
         mean = nats_to_bits_per_dim(nll, self.model.image_shape)
         if self._looks():
-            self._check_finite("the loss", mean)
+            self.bad_steps.look(batch_index, mean, log_prob)
         count = max(1, len(log_prob))  # of several processes, one may have no image of a batch
         self.log("train/bits_per_dim", mean, prog_bar=True, batch_size=count)
         self.log("train/nll", nll, batch_size=count)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Look at the norm of the gradient before it is clipped, and log it."""
+        """Look at the norm of the gradient before it is clipped, and log it.
+
+        Raises:
+            TrainingError: it or the loss is not finite, and no more such steps may be skipped.
+        """
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         logs = self.trainer.global_step % every == 0
         if not logs and not self._looks():
             return
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        # a gradient scaler skips the step by itself when half precision overflows
-        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
-            self._check_finite("the norm of the gradient", norm)
-        self._norm = norm
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        wrong = self.bad_steps.verdict(norm, scaled, self.trainer)
+        if wrong is not None:
+            self._skip_or_stop(wrong)
+        if bool(torch.isfinite(norm)):
+            self._norm = norm
         if logs:
             self.log("train/grad_norm", norm)
+            if self.bad_steps.skipped:
+                self.log("train/skipped_steps", float(self.bad_steps.skipped))
 
     def validation_step(self, batch: Any, batch_index: int) -> dict[str, Tensor]:
         """Add a batch to the validation likelihood; callbacks may want its `log_prob`, (B,)."""
@@ -144,6 +157,7 @@ class PixelModule(LightningModule):
         checkpoint["class_names"] = list(self._class_names())
         if self.in_parts is not None:
             checkpoint["parts_of_a_batch"] = self.in_parts.parts
+        checkpoint["skipped_steps"] = self.bad_steps.skipped
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -159,6 +173,7 @@ class PixelModule(LightningModule):
                 f"{_shortened(then)}: go on with the data that the training began with"
             )
         self.seconds_before = checkpoint.get("seconds", 0.0)
+        self.bad_steps.skipped = int(checkpoint.get("skipped_steps", 0))
         if self.in_parts is not None:  # parts round differently, so a resumed run keeps them
             self.in_parts.parts = int(checkpoint.get("parts_of_a_batch", 1))
 
@@ -248,11 +263,16 @@ class PixelModule(LightningModule):
 
     def _looks(self) -> bool:
         """On an accelerator a look waits for the step to end, so it is taken now and then."""
-        return self.device.type == "cpu" or self.global_step % 50 == 0
+        every_step = self.device.type == "cpu" or self.bad_steps.allowed > 0
+        return every_step or self.global_step % 50 == 0
 
-    def _check_finite(self, what: str, value: Tensor) -> None:
-        if not torch.isfinite(value):
-            raise TrainingError(self._diverged(f"{what} is {value.item()}"))
+    def _skip_or_stop(self, wrong: str) -> None:
+        bad = self.bad_steps
+        if bad.skipped >= bad.allowed:
+            raise TrainingError(self._diverged(wrong))
+        bad.skip(self.model.parameters())
+        count = f"{bad.skipped} of {bad.allowed} such steps"
+        process.say(f"step {self.global_step} is skipped: {wrong}; {count}")
 
     def _diverged(self, what: str) -> str:
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -261,7 +281,8 @@ class PixelModule(LightningModule):
             f"training diverged: {what} at step {self.global_step} (epoch {self.current_epoch}, "
             f"learning rate {rate:.3g}, norm of the gradient before {norm}). Nothing of this step "
             "was saved, and the same command would come here again: lower optimizer.lr, or set or "
-            "lower trainer.gradient_clip_val"
+            f"lower trainer.gradient_clip_val; skip_bad_steps={self.bad_steps.skipped + 1} would "
+            "go on from the step before, and pass over this one"
         )
 
 

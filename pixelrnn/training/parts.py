@@ -149,7 +149,8 @@ def module(config: dict[str, Any]) -> PixelModule:
         optimizer(model.parameters())
     with _naming("scheduler"):
         scheduler = nodes.build(config["scheduler"])
-    return PixelModule(model, optimizer, scheduler, config["on_out_of_memory"], config["seed"])
+    settings = {key: config[key] for key in ("on_out_of_memory", "seed", "skip_bad_steps")}
+    return PixelModule(model, optimizer, scheduler, **settings)
 
 
 def trainer(

@@ -2,17 +2,19 @@
 
     best.ckpt   after a validation that is better than all before, and at no other time
     last.ckpt   after every validation and epoch, every few minutes, when a signal asks to stop,
-                before a validation begins, and at the end of the training
+                before a validation begins, at the end of the training, and with the state before a
+                step whose loss or gradient is not finite
 
 All states are saved between two optimiser steps, never between the batches of one accumulated step.
 A signal that arrives in a validation leaves at once: the state before it is on disc, marked so that
 the validation is done again.
 """
 
+import contextlib
 import math
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from pytorch_lightning import LightningModule, Trainer
@@ -20,6 +22,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from pixelrnn.arguments import checked
+from pixelrnn.errors import TrainingError
 from pixelrnn.training import checkpoint as checkpoint_files
 from pixelrnn.training import interruption, random_state, world
 from pixelrnn.training.csv_log import MetricsCSV
@@ -27,6 +30,20 @@ from pixelrnn.training.csv_log import MetricsCSV
 MONITOR = "val/bits_per_dim"
 
 Minutes = Annotated[float, Field(gt=0)]
+
+
+class _Before(NamedTuple):
+    """The moment before an optimiser step.
+
+    Attributes:
+        step: optimiser steps that were done.
+        batch: the first batch of this step, within the epoch.
+        generators: a snapshot of the random generators.
+    """
+
+    step: int
+    batch: int
+    generators: tuple[Any, ...]
 
 
 class RunCheckpoints(Checkpoint):
@@ -53,9 +70,14 @@ class RunCheckpoints(Checkpoint):
         self._validation_due = False
         self._stops = False
         self._generators: dict[str, Any] | None = None
+        self._before: _Before | None = None
+        self._rewound = False
 
     def state_dict(self) -> dict[str, Any]:
         """The best validation so far, and the states of the random generators."""
+        rewound = self._before if self._rewound else None
+        if rewound is not None:  # of a single process
+            return {"best": self.best, "generators": random_state.captured(rewound.generators)}
         return {"best": self.best, "generators": random_state.captured_of_all()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -70,6 +92,8 @@ class RunCheckpoints(Checkpoint):
         checkpoint["should_stop"] = trainer.should_stop
         checkpoint["curve_rows"] = max((curves.rows for curves in _curves(trainer)), default=0)
         _settle_validation(checkpoint["loops"], self._validation_due)
+        if self._rewound and self._before is not None:
+            _rewind(checkpoint["loops"], self._before.batch)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -103,6 +127,10 @@ class RunCheckpoints(Checkpoint):
         """Leave if a signal asks for it and the step before is saved; its metrics are logged."""
         if self._saved_step == trainer.global_step:
             self._leave_if_asked()
+        if batch_idx % trainer.accumulate_grad_batches == 0:
+            self._before = None
+            if pl_module.device.type == "cpu":  # elsewhere steps are not looked at one by one
+                self._before = _Before(trainer.global_step, batch_idx, random_state.snapshot())
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -166,7 +194,13 @@ class RunCheckpoints(Checkpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Save nothing: what the state is at this moment is unknown."""
+        """Save the state before a step that is not finite; of other moments, nothing is known."""
+        before, self._rewound = self._before, True
+        bad_step = isinstance(exception, TrainingError) and trainer.training
+        if bad_step and before is not None and before.step == trainer.global_step:
+            with contextlib.suppress(TrainingError, OSError):  # what went wrong first is told
+                if world.size() == 1:  # others may not come to save with this process
+                    self._save_last(trainer)
         self._let_signals_through()
 
     def _is_due(self) -> bool:
@@ -246,3 +280,20 @@ def _settle_validation(loops: dict[str, Any], due: bool) -> None:
         progress["total"] |= {"ready": completed + 1, "started": completed + 1}
         progress["current"] = dict.fromkeys(progress["current"], 0)
         progress["is_last_batch"] = False
+
+
+def _rewind(loops: dict[str, Any], batch: int) -> None:
+    """Count the batches from this one on as not done: their gradients are lost.
+
+    Lightning takes counts that are all alike for those of an epoch that has ended. So one batch
+    more is counted as begun; for that, it adds one to the number of steps that loggers see.
+    """
+    epoch = loops["fit_loop"]
+    progress = epoch["epoch_loop.batch_progress"]
+    undone = progress["current"]["completed"] - batch
+    for counts in (progress["total"], progress["current"]):
+        counts |= dict.fromkeys(counts, counts["completed"] - undone)
+    for key in ("ready", "started"):
+        progress["total"][key] += 1
+    progress["is_last_batch"] = False
+    epoch["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1

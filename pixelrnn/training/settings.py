@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from pixelrnn.arguments import Positive, Seed
+from pixelrnn.arguments import Count, Positive, Seed
 from pixelrnn.data.base import Split
 from pixelrnn.errors import ConfigError
 from pixelrnn.runs import check, from_data
@@ -58,6 +58,9 @@ class Settings:
         resume: what to do where the folder holds a half-done run, or holds none. auto: go on, or
             begin; must: go on, or refuse; never: begin, or refuse. A finished run is reported
             whatever it says.
+        skip_bad_steps: how many steps whose loss or gradient is not finite are skipped in the whole
+            training. The next one stops it, with the state before it saved; a higher number then
+            goes on from there. On a GPU any number above 0 waits for the device in every step.
         on_out_of_memory: halve: a training batch for which the memory does not suffice is computed
             in parts whose gradients are added, so that the batch stays the same; stop: training
             ends with a line that names the keys which help.
@@ -82,6 +85,7 @@ class Settings:
     scale_name: Literal["small"] | None = None
     init_from: Folder | None = None
     resume: Resume = "auto"
+    skip_bad_steps: Count = 0
     on_out_of_memory: Literal["stop", "halve"] = "stop"
     folder: Folder | None = None
     paths: dict[str, str] = field(default_factory=lambda: {"runs": "runs", "data": "data"})

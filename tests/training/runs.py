@@ -58,6 +58,7 @@ def fit(
     minutes=1e9,
     lr=0.01,
     patience=2,
+    batch_size=256,
     **settings,
 ):
     """Train three epochs of six steps; returns the module."""
@@ -81,7 +82,7 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    data = Digits(batch_size=256, eval_batch_size=64, num_workers=workers, seed=5)
+    data = Digits(batch_size=batch_size, eval_batch_size=64, num_workers=workers, seed=5)
     trainer.fit(module, data, ckpt_path=resume)
     return module
 
