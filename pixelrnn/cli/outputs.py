@@ -1,11 +1,13 @@
 """Where drawn images go: a picture and an array side by side, refused before anything is drawn."""
 
 import contextlib
+import math
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ENDINGS = (".png", ".npy")
-_GENERATOR_BYTES = 5_056
-"""State of one random generator; every image has its own."""
+PICTURED = 1024
+"""At most so many images are shown in the picture of an array that is longer."""
+_LABEL_BYTES = 8
 
 
 def target(run: str, out: str | None, name: str) -> Path:
@@ -62,11 +65,32 @@ def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     colors, rows, columns = image_shape
-    most = memory // (_GENERATOR_BYTES + 2 * colors * rows * columns)
+    most = memory // (2 * colors * rows * columns)
     if n > most:
         raise ConfigError(
             f"n={n}: this machine's memory holds about {most:,} images; draw them by several "
             "commands, each with a seed and an `out` of its own"
+        )
+
+
+def check_space(n: int, image_shape: tuple[int, int, int], path: Path) -> None:
+    """Refuse more images than the disc holds, their classes included.
+
+    Args:
+        n: number of images.
+        image_shape: (C, H, W), one byte for each sub-pixel.
+        path: where the array goes.
+
+    Raises:
+        ConfigError: names the number that would fit.
+    """
+    each = math.prod(image_shape) + _LABEL_BYTES
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    if n * each > free:
+        raise ConfigError(
+            f"n={n}: {folder} has space for {free // each:,} images; free some, "
+            "or name another folder with out=..."
         )
 
 
@@ -78,6 +102,8 @@ def save(
     labels: "Tensor | None" = None,
 ) -> Path:
     """Write all images, or those finished when the drawing breaks off, as `path`.npy and .png.
+
+    Each batch goes into the file as it comes; the picture shows the first `PICTURED` images.
 
     Args:
         chunks: uint8 (B, C, H, W) each.
@@ -93,16 +119,27 @@ def save(
     Raises:
         RunError: the disc is full or cannot be written.
     """
-    finished: list[Tensor] = []
-    try:
-        for images in chunks:
-            finished.append(images.cpu())
-    except BaseException:
-        if finished:
-            said = _write(finished, levels, path, columns, labels)
-            print(f"broken off: only {said}", file=sys.stderr)
-        raise
-    print(_write(finished, levels, path, columns, labels))
+    array = path.with_name(f"{path.name}.npy")
+    stopped: BaseException | None = None
+    shown: list[Tensor] = []
+    with explained(array), atomic.replacing(array, "wb") as file:
+        stream = _Stream(file)
+        try:
+            for images in chunks:
+                stream.append(images.cpu().numpy())
+                if sum(map(len, shown)) < PICTURED:
+                    shown.append(images.cpu())
+        except BaseException as error:
+            if not stream.count:
+                raise
+            stopped = error  # what is finished is written all the same
+        stream.finish()
+    said = _write_beside(stream.count, shown, levels, path, columns, labels)
+    if stopped is not None:
+        print(f"broken off: only {said}", file=sys.stderr)
+        with explained(array):
+            raise stopped
+    print(said)
     return path.with_name(f"{path.name}.png")
 
 
@@ -125,23 +162,55 @@ def explained(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write(
-    finished: "list[Tensor]",
+class _Stream:
+    """Appends arrays to a file in NumPy's format, whose header says at last how many rows came."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.count = 0
+        self._row: np.ndarray | None = None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write rows; all have the same shape and type."""
+        if self._row is None:
+            self._row = rows[:0]
+            self._write_header()
+        self.file.write(np.ascontiguousarray(rows).tobytes())
+        self.count += len(rows)
+
+    def finish(self) -> None:
+        """Say in the header how many rows there are; it keeps its length."""
+        self.file.seek(0)
+        self._write_header()
+        if self._row is not None:  # a row that was cut off goes
+            size = math.prod(self._row.shape[1:]) * self._row.itemsize
+            self.file.truncate(self.file.tell() + self.count * size)
+
+    def _write_header(self) -> None:
+        assert self._row is not None, "at least one array comes, though it may be empty"
+        about = np.lib.format.header_data_from_array_1_0(self._row)
+        about["shape"] = (self.count, *self._row.shape[1:])
+        np.lib.format.write_array_header_1_0(self.file, about)
+
+
+def _write_beside(
+    count: int,
+    shown: "list[Tensor]",
     levels: int,
     path: Path,
     columns: int | None,
     labels: "Tensor | None",
 ) -> str:
-    """Write picture and arrays; returns what to tell the user."""
+    """Write picture and classes; returns what to tell the user."""
     import torch
 
-    images = torch.cat(finished)
-    _write_array(path.with_name(f"{path.name}.npy"), images)
     if labels is not None:
-        _write_array(path.with_name(f"{path.name}-labels.npy"), labels[: len(images)])
-    picture = save_picture(images, levels, path, columns)
+        _write_array(path.with_name(f"{path.name}-labels.npy"), labels[:count])
+    many = count > PICTURED
+    picture = save_picture(torch.cat(shown)[:PICTURED], levels, path, None if many else columns)
     beside = " and .npy" if labels is None else ", .npy and -labels.npy"
-    return f"{len(images)} images: {picture}{beside}"
+    of_first = f" (of the first {PICTURED:,})" if many else ""
+    return f"{count} images: {picture}{of_first}{beside}"
 
 
 def _write_array(path: Path, values: "Tensor") -> None:

@@ -51,7 +51,7 @@ def sample(
 
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
-        ConfigError: this machine has no such accelerator, or too little memory for `n` images;
+        ConfigError: this machine has no such accelerator, or too little space for `n` images;
             or there is no such class, or none is given where it must be.
     """
     record.require(Path(run))
@@ -59,7 +59,7 @@ def sample(
     import torch
 
     from pixelrnn.cli import class_labels, outputs
-    from pixelrnn.generation.sources import draws, for_images
+    from pixelrnn.generation.sources import ImageGenerators, draws
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
@@ -68,7 +68,7 @@ def sample(
     classes = class_labels.chosen(label, model)
     each = n or (64 if classes is None or len(classes) == 1 else 8)
     total = each * len(classes or [0])
-    outputs.check_memory(total, model.image_shape)
+    outputs.check_space(total, model.image_shape, Path(out or run))
     labels = None if classes is None else torch.tensor(classes).repeat_interleave(each)
     columns = each if classes and len(classes) > 1 else None
     suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
@@ -78,7 +78,7 @@ def sample(
         outputs.save_picture(images, model.levels, target, columns)
 
     chunks = model.walk(
-        draws(total, for_images(seed, total), temperature),
+        draws(total, ImageGenerators(seed, total), temperature),
         total,
         None if labels is None else labels.to(device),
         batch_size=batch_size,

@@ -4,7 +4,7 @@ Axes: `B` images generated together, `C` colours, `H W` image.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
@@ -61,6 +61,8 @@ class Draw:
                 "log-probabilities; a small one, such as 1e-6, takes the likeliest level"
             )
         self.generators = generators
+        if generators is not None and not isinstance(generators, torch.Generator):
+            self.generators = list(generators)  # each is asked for many times
         self.temperature = temperature
         self.block: list[Tensor] = []  # uniforms of the next sub-pixels, (B, 1) each, last first
 
@@ -143,7 +145,7 @@ def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
         return lambda part: draw
     if len(generators) != n:
         raise ValueError(f"one generator for each of {n} images, got {len(generators)}")
-    Draw(generators, temperature)  # refuses a temperature now, not when the first batch is due
+    Draw(None, temperature)  # refuses a temperature now, not when the first batch is due
     return lambda part: Draw(generators[part], temperature)
 
 
@@ -172,14 +174,41 @@ def completions(
     return lambda part: Completion(images[part], known[part], draw(part))
 
 
-def for_images(seed: int, n: int) -> list[torch.Generator]:
-    """Make a generator for each image; that of image i depends on (seed, i) alone.
+class ImageGenerators(Sequence[torch.Generator]):
+    """A generator for each of many images, made when it is asked for: 100,000 fill half a GB.
 
-    torch's CPU generator uses the low 32 bits of its seed only: a seed is hashed to 32
-    bits, and images count on from there, so that no two of a call are alike.
+    That of image i depends on (seed, i) alone, and begins anew each time it is asked for. So each
+    image is to be asked for once, as `draws` does; for more, take `for_images`.
+    torch's CPU generator uses the low 32 bits of its seed only: a seed is hashed to 32 bits, and
+    images count on from there, so that no two of a call are alike.
+
+    Args:
+        seed: at least 0.
+        n: number of images.
     """
-    start = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
-    return [torch.Generator().manual_seed((start + index) % 2**32) for index in range(n)]
+
+    def __init__(self, seed: int, n: int) -> None:
+        self.start = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
+        self.images = range(n)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, index: int) -> torch.Generator: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[torch.Generator]: ...
+    def __getitem__(self, index: int | slice) -> torch.Generator | list[torch.Generator]:
+        """A new generator of one image, or new ones of several."""
+        if isinstance(index, slice):
+            return [self[image] for image in self.images[index]]
+        return torch.Generator().manual_seed((self.start + self.images[index]) % 2**32)
+
+
+def for_images(seed: int, n: int) -> list[torch.Generator]:
+    """Make a generator for each image; that of image i depends on (seed, i) alone."""
+    return list(ImageGenerators(seed, n))
 
 
 def uniforms(n: int, generator: torch.Generator | None) -> Tensor:

@@ -247,7 +247,7 @@ def _stop_early(trainer: Trainer) -> None:
     it has started would skip its end, and what is done there.
     """
     trainer.should_stop = True
-    epochs = trainer.fit_loop.epoch_progress
+    epochs: Any = trainer.fit_loop.epoch_progress
     if epochs.current.processed < epochs.current.started:
         epochs.increment_processed()
         epochs.increment_completed()
@@ -259,7 +259,7 @@ def _is_over(trainer: Trainer) -> bool:
 
     `trainer.fit_loop.done` is not asked: it changes the count of epochs.
     """
-    loop = trainer.fit_loop
+    loop: Any = trainer.fit_loop
     return (
         (trainer.should_stop and loop._can_stop_early)
         or 0 <= trainer.max_steps <= trainer.global_step

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,44 @@ def test_a_full_disc_is_one_line(verb, run, capfd, monkeypatch):
     assert os.listdir() == [run.name]
 
 
-def test_more_images_than_memory_holds_are_refused(run, capfd):
-    err = refused(capfd, ["sample", f"run={run}", "n=1000000000000"])
-    assert "n=1000000000000: this machine's memory holds about" in err
+def test_more_images_than_the_disc_holds_are_refused(run, capfd):
+    err = refused(capfd, ["sample", f"run={run}", "n=1000000000000", "out=new/mine"])
+    assert re.search(r"n=1000000000000: \S+ has space for [\d,]+ images; free some", err)
+    assert not Path("new").exists()
+
+
+def test_many_images_go_to_the_file_as_they_are_drawn(run, capfd, monkeypatch):
+    """The array has all of them, the picture the first; neither batch nor number changes one."""
+    command = ["sample", f"run={run}", "out=few", "seed=3"]
+    assert main([*command, "n=5", "batch_size=2"]) == 0
+    few = np.load("few.npy")
+    monkeypatch.setattr(outputs, "PICTURED", 4)
+    command[2] = "out=many"
+    assert main([*command, "n=11", "batch_size=3"]) == 0
+    assert "11 images: many.png (of the first 4) and .npy" in capfd.readouterr().out
+    many = np.load("many.npy")
+    assert many.shape == (11, 1, 8, 8)
+    assert many.dtype == np.uint8
+    assert (many[:5] == few).all()
+    assert np.load("many.npy", mmap_mode="r").shape == (11, 1, 8, 8)
+
+
+def test_a_disc_that_fills_up_keeps_the_images_that_fitted(run, capfd, monkeypatch):
+    append = outputs._Stream.append
+
+    def full(self, rows):
+        if self.count >= 4:
+            self.file.write(rows.tobytes()[:13])
+            raise OSError(28, "No space left on device")
+        append(self, rows)
+
+    monkeypatch.setattr(outputs._Stream, "append", full)
+    assert main(["sample", f"run={run}", "n=9", "batch_size=2", "out=mine"]) == 2
+    err = capfd.readouterr().err.strip().splitlines()
+    assert err[0] == "broken off: only 4 images: mine.png and .npy"
+    assert err[1] == "pixelrnn: mine.npy: cannot be written (No space left on device)"
+    assert np.load("mine.npy").shape == (4, 1, 8, 8)
+    assert os.path.getsize("mine.npy") == 128 + 4 * 64
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_what_is_true(run, capfd, monkeypatch):

@@ -169,7 +169,7 @@ def test_labels_of_files_that_are_missing_or_wrong_are_one_line(labelled, run, c
         (["sample"], "label: must be given, since the model is conditioned on 10 classes: label="),
         (["sample", "label=12"], "label=12: no such class; choose from 0 to 9"),
         (["sample", "label=0,cat"], "label=cat: no such class"),
-        (["sample", "label=each", "n=100000000000"], "this machine's memory holds"),
+        (["sample", "label=each", "n=100000000000"], "has space for"),
         (["complete", "label=-1"], "label=-1: no such class"),
     ],
     ids=" ".join,
