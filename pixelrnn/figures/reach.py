@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pixelrnn.models import subsampling
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.models.causal import CausalModel
 from pixelrnn.models.multi_scale import MultiScale
+from pixelrnn.ops import subsampling
 
 _RELUS = (torch.relu, torch.Tensor.relu, torch.nn.functional.relu)
 _DRAWS = 2

@@ -28,6 +28,7 @@ SMALL = {
     "surprise": ["n=2", "first=3"],
 }
 """Keys that keep each kind cheap."""
+WIDTHS = ["hidden=4", "layers=1", "head_width=4"]
 
 
 def drawn(kind, run, *words):
@@ -145,6 +146,19 @@ def test_classes_have_a_row_each(conditional, capfd, run):
     assert "label=12: no such class" in refused(capfd, "classes", of, "label=12")
     assert "has no classes; model.classes=data" in refused(capfd, "classes", f"run={run}")
     assert "PixelCNN, has one scale only" in refused(capfd, "scales", f"run={run}")
+
+
+def test_two_scales_are_drawn_and_measured():
+    """Two rows of samples; and what the large network sees of the small image, below it, too."""
+    small = [word for word in TINY if not word.startswith("model")]
+    model = ["model=multi_scale", "model/small=pixelcnn", "model/large=pixelcnn"]
+    model += [f"model.{part}.{key}" for part in ("small", "large") for key in WIDTHS]
+    assert main([*small, *model, "folder=two", "evaluate=[test]"]) == 0
+    for kind, words in (("scales", ["n=2"]), ("receptive_field", ["n=1", "row=1"])):
+        assert main(["figure", kind, "run=two", *words, "threads=1", f"out={kind}.svg"]) == 0
+    text = Path("scales.svg").read_text()
+    assert "<!-- 4 x 4 -->" in text
+    assert "<!-- 8 x 8 -->" in text
 
 
 @pytest.mark.parametrize("kind", sorted({*SMALL} - {"curves", "receptive_field"}))
