@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from pixelrnn import ranks
 from pixelrnn.cli import command_line, compose, questions, rerun
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.errors import ConfigError
@@ -24,6 +25,7 @@ def main(argv: list[str]) -> int | None:
         return None
     if command.multirun:
         _check_words(command)
+        _check_started_once()
         return jobs.run(command.words, job, check)
     show(planned(argv))
     return None
@@ -99,6 +101,21 @@ def job(config: DictConfig) -> float | None:
     from pixelrnn.training import run
 
     return jobs.recorded(lambda: run.prepare(compose.plain(config)), show)
+
+
+def _check_started_once() -> None:
+    """Refuse several processes that would all run the same sweep.
+
+    Raises:
+        ConfigError: torchrun or srun started this one.
+    """
+    here = ranks.place()
+    if here is not None and here.size > 1:
+        raise ConfigError(
+            f"--multirun: {here.starter} started {here.size} processes, and each would run all "
+            "jobs; start the sweep once, and let each job start its processes: trainer.devices="
+            f"{here.local_size}, or hydra/launcher=slurm_ddp for jobs on several machines"
+        )
 
 
 def _check_words(command: command_line.Command) -> None:

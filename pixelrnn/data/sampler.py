@@ -63,6 +63,10 @@ class BatchOrder(Sampler[Batch]):
         """Batches of a whole epoch."""
         return -(-self.size // self.batch_size)
 
+    def images_in(self, index: int) -> int:
+        """How many images a batch of an epoch has, over all processes."""
+        return min(self.batch_size, self.size - index * self.batch_size)
+
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the first that is not yet done; the next pass is whole."""
         skip, self.skip = self.skip, 0

@@ -1,6 +1,8 @@
 """How many processes train, and on which devices: from trainer.devices and who started them."""
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -134,6 +136,24 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """What torch says of weights that a loss does not depend on becomes one line.
+
+    Raises:
+        ConfigError: the model has such weights, and the strategy does not look for them.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "Expected to have finished reduction" not in str(error):
+            raise
+        raise ConfigError(
+            "model: some of its weights take no part in the loss; several processes need "
+            "trainer.strategy=ddp_find_unused_parameters_true for it"
+        ) from error
+
+
 def _devices(node: dict[str, Any]) -> int | str | list[int]:
     """trainer.devices: a number, a list of device numbers, or "auto".
 
@@ -181,11 +201,11 @@ def _check_started(found: Layout, here: ranks.Place | None) -> None:
             )
         return
     if (found.local, found.machines) != (here.local_size, here.machines):
+        each = f" on each of {here.machines} machines" if here.machines > 1 else ""
         raise ConfigError(
-            f"{here.starter} started {here.local_size} processes on each of {here.machines} "
-            f"machines, but trainer.devices={found.devices} and trainer.num_nodes="
-            f"{found.machines}: add trainer=ddp, which takes what was started, or set these keys "
-            "alike"
+            f"{here.starter} started {here.local_size} processes{each}, but trainer.devices="
+            f"{found.devices} and trainer.num_nodes={found.machines}: add trainer=ddp, which takes "
+            "what was started, or set these keys alike"
         )
 
 

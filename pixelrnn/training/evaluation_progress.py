@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from pixelrnn.data.batches import examples
+from pixelrnn.training.progress import images_of
 
 
 class EvaluationProgress(Callback):
@@ -44,7 +44,7 @@ class EvaluationProgress(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Count the images of a batch."""
-        count = len(examples(batch).images) * trainer.world_size
+        count = images_of(trainer, trainer.test_dataloaders, batch, batch_idx)
         self._done += count
         now = time.monotonic()
         if self._bar is not None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pixelrnn.arguments import Positive, checked
 from pixelrnn.data.batches import examples
+from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.training import steps
 
 _BAR = 10
@@ -82,8 +83,7 @@ class TrainingProgress(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the images of the batch; log the rate with the other metrics of a step."""
-        images = examples(batch).images
-        self._images += len(images) * trainer.world_size
+        self._images += images_of(trainer, trainer.train_dataloader, batch, batch_idx)
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             pl_module.log("train/images_per_second", self._rate())
         if time.monotonic() - self._last_look >= _BETWEEN_LOOKS:
@@ -155,6 +155,21 @@ class _Line(ProgressColumn):
     def render(self, task: Task) -> Text:
         """One line that is never wrapped."""
         return Text(self._progress.line(self._progress._console.width), no_wrap=True)
+
+
+def images_of(trainer: Trainer, loader: Any, batch: Any, index: int) -> int:
+    """How many images a batch has, over all processes.
+
+    Args:
+        trainer: of the processes.
+        loader: that it came from.
+        batch: the share of this process.
+        index: of the batch in its epoch.
+    """
+    order = getattr(loader, "sampler", None)
+    if isinstance(order, BatchOrder):
+        return order.images_in(index)
+    return len(examples(batch).images) * trainer.world_size
 
 
 def _clock(seconds: float | None) -> str:

@@ -188,10 +188,11 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         work = {"config": config, "record": plan.record}
         with (
             launcher.others(work, ready.layout.size),
-            world.watched_over(interruption.saved),
             run_folder.held(run),
             run_folder.failure_noted(run),
             in_parts.explained(config),
+            world.watched_over(interruption.saved),
+            devices.explained(),
         ):
             if plan.record is None:
                 with tracking.session(config, ready.loggers) as ready.trainer.loggers:

@@ -145,7 +145,13 @@ class RunCheckpoints(Checkpoint):
             or epoch._should_check_val_fx(fetcher)
         )
         if not waits and self._is_due():
-            self._save_last(trainer)
+            try:
+                self._save_last(trainer)
+            except RuntimeError:
+                # another process is lost while this one waits for it; the state may be on disc
+                # already, so what this step measured has to be there as well
+                trainer._logger_connector.update_train_step_metrics()
+                raise
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state before the validation; then signals need not wait."""

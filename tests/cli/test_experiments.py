@@ -162,25 +162,30 @@ def test_scale_small_of_an_experiment_without_a_benchmark_is_one_line(words, cap
 
 
 @pytest.mark.parametrize(
-    ("launcher", "package", "threads"),
+    ("launcher", "package", "devices", "threads"),
     [
-        ("basic", None, None),
-        ("local_joblib", "joblib", 2),
-        ("local_submitit", "submitit", 1),
-        ("slurm", "submitit", 2),
-        ("local_ray", "ray", 1),
-        ("ray_cluster", "ray", 2),
+        ("basic", None, 1, None),
+        ("local_joblib", "joblib", 1, 2),
+        ("local_joblib", "joblib", 2, 1),
+        ("local_submitit", "submitit", 1, 1),
+        ("slurm", "submitit", 1, 2),
+        ("slurm", "submitit", 2, 1),
+        ("slurm_ddp", "submitit", 8, 2),
+        ("local_ray", "ray", 1, 1),
+        ("ray_cluster", "ray", 1, 2),
     ],
 )
-def test_each_job_gets_its_share_of_threads(launcher, package, threads, monkeypatch):
+def test_each_process_gets_its_share_of_threads(launcher, package, devices, threads, monkeypatch):
     if package:
         needed(package)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        words = [f"hydra/launcher={launcher}", "hydra.job.num=0"]
+        words = [f"hydra/launcher={launcher}", "hydra.job.num=0", f"trainer.devices={devices}"]
         config = hydra.compose("train", words, return_hydra_config=True)
     monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
     monkeypatch.setattr(HydraConfig, "get", lambda: config.hydra)
     compose.register_resolvers()
     assert config.threads == threads
+    if launcher == "slurm_ddp":
+        assert config.hydra.launcher.gpus_per_node == config.hydra.launcher.tasks_per_node == 8

@@ -14,11 +14,12 @@ import torch
 from torch import distributed
 
 from pixelrnn import ranks
+from pixelrnn.cli.main import main
 from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.errors import ConfigError
 from pixelrnn.models import PixelCNN
 from pixelrnn.runs import signature
-from pixelrnn.training import checkpoint, devices, run, watchdog, world
+from pixelrnn.training import checkpoint, devices, progress, run, watchdog, world
 from pixelrnn.training.module import PixelModule
 from tests.training.test_run import config
 
@@ -246,3 +247,32 @@ def test_a_process_that_is_killed_is_noticed_at_once(dogs, lost):
             assert text.startswith(f"process {lost} of 3: was killed")
             assert told == (rank == (0 if lost else 1))
             dog.close()
+
+
+def test_a_sweep_is_started_once(monkeypatch, capfd):
+    for name, value in (TORCHRUN | {"RANK": "0"}).items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "-m", "seed=0,1", "trainer=ddp"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "torchrun started 4 processes" in line
+
+
+def test_what_is_wrong_is_said_once(monkeypatch, capfd):
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "modle=pixelcnn"]) == 2
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setenv("RANK", "0")
+    assert main(["train", "modle=pixelcnn"]) == 2
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("index", [0, 6])
+def test_progress_counts_the_images_of_all_processes(index):
+    order = BatchOrder(1347, 224, seed=0, rank=1, world=2)
+    trainer = SimpleNamespace(world_size=2)
+    loader = SimpleNamespace(sampler=order)
+    (batch,) = [batch for number, batch in enumerate(order) if number == index]
+    images = torch.zeros(len(batch.indices), 1)
+    assert progress.images_of(trainer, loader, images, index) == (3 if index == 6 else 224)
+    assert progress.images_of(trainer, None, images, index) == 2 * len(images)

@@ -9,6 +9,7 @@ import torch
 
 import pixelrnn
 from pixelrnn.cli import compose
+from pixelrnn.runs import signature
 from pixelrnn.training.callbacks import MatmulPrecision
 from tests.training.runs import At, fit
 
@@ -54,6 +55,12 @@ def test_on_a_gpu_products_are_in_tensorfloat():
     changed = gpu["callbacks"].pop("matmul_precision")
     assert changed["precision"] == "high"
     assert gpu["callbacks"] == plain["callbacks"]
+
+
+def test_ddp_is_the_run_that_gpu_is():
+    gpu, ddp = compose.composed(["trainer=gpu"]), compose.composed(["trainer=ddp"])
+    assert ddp["trainer"] == {**gpu["trainer"], "accelerator": "auto", "devices": "auto"}
+    assert signature.signature(ddp) == signature.signature(gpu)
 
 
 def test_matmul_precision_is_of_the_fit_alone(tmp_path):

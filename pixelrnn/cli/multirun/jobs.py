@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
+from pixelrnn import ranks
 from pixelrnn.cli import command_line, hydra_main
 from pixelrnn.cli.multirun import plans, search
 from pixelrnn.errors import Interrupted, PixelRNNError
@@ -84,13 +85,13 @@ def recorded(
     os.chdir(config.runtime.cwd)  # where the command was given; workers may start elsewhere
     folder = Path(config.sweep.dir)
     note = membership.Note(job=list(config.overrides.task), number=int(config.job.num))
-    membership.write(folder, note)
+    _write(folder, note)
     varies = str(config.job.override_dirname).replace(",", " ")
     _say(f"job {note.number}: {varies}")
     try:
         planned = prepare()
         note.run = planned.folder
-        membership.write(folder, note)
+        _write(folder, note)
         state = _state(planned.folder)
         with _default_sigterm():
             value = work(planned)
@@ -98,14 +99,20 @@ def recorded(
         return value
     except Exception as error:
         if not isinstance(error, PixelRNNError):
-            traceback.print_exc()
+            traceback.print_exc()  # in whichever process of the job
         note.state, note.type = "failed", type(error).__name__
         note.message = " ".join(str(error).split())[:300] or type(error).__name__
         _say(f"job {note.number} failed: {note.message}")
         return None
     finally:
         if note.state != "started":
-            membership.write(folder, note)
+            _write(folder, note)
+
+
+def _write(folder: Path, note: membership.Note) -> None:
+    """Write a note, once for all processes of a job."""
+    if ranks.is_first():
+        membership.write(folder, note)
 
 
 def _state(run: Path) -> str:
@@ -199,4 +206,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)
+    if ranks.is_first():
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)

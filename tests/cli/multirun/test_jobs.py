@@ -219,6 +219,7 @@ def test_a_swept_key_that_is_none_is_wrong_input(capfd):
         ("launcher=local_joblib", "joblib", "joblib"),
         ("launcher=local_submitit", "submitit_local", "slurm"),
         ("launcher=slurm", "submitit_slurm", "slurm"),
+        ("launcher=slurm_ddp", "submitit_slurm", "slurm"),
         ("launcher=local_ray", "ray", "ray"),
         ("launcher=ray_cluster", "ray", "ray"),
         ("sweeper=optuna_study", "optuna", "optuna"),
