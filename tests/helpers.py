@@ -200,9 +200,11 @@ CATALOGUE = [
     *CAUSAL,
     _scales("multi_scale", "diagonal_bilstm", "row_lstm", 2),
     _scales("multi_scale-nearest", "gated_pixelcnn", "pixelcnn", (1, 3), resize="nearest"),
-    _scales("multi_scale-three", "multi_scale", "pixelcnn", (2, 1), upsampling_depth=2),
 ]
 """Every exported model: causal networks, and what is made of several."""
+
+NESTED = [_scales("multi_scale-three", "multi_scale", "pixelcnn", (2, 1), upsampling_depth=2)]
+"""Models of models of several: held to what is theirs alone."""
 
 
 def name_of(case) -> str:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import pixelrnn
 from pixelrnn import threads
 from pixelrnn.compression import canary
 from pixelrnn.compression.numerics import Walker
@@ -16,10 +17,10 @@ from pixelrnn.models import (
 )
 from pixelrnn.ops import subsampling
 from pixelrnn.runs import nodes
-from tests.helpers import CATALOGUE, all_images, name_of, random_images, randomise
+from tests.helpers import CATALOGUE, NESTED, all_images, name_of, random_images, randomise
 
 SMALL = {"hidden": 4, "layers": 1, "head_width": 6, "first_kernel_size": 3}
-MULTI = [case for case in CATALOGUE if case.name.startswith("multi_scale")]
+MULTI = [case for case in CATALOGUE if case.name.startswith("multi_scale")] + NESTED
 
 
 def build(shape, levels, factor=2, large=RowLSTM, scale=0.7, classes=(None, None), **settings):
@@ -56,7 +57,11 @@ def test_probabilities_sum_to_one(shape, levels, factor):
     assert total(build(shape, levels, factor, large)) == pytest.approx(1, abs=1e-12)
 
 
-def test_counting_the_small_image_twice_is_found(monkeypatch):
+def test_three_scales_sum_to_one():
+    assert total(NESTED[0]((1, 3, 3), 2)) == pytest.approx(1, abs=1e-12)
+
+
+def test_counting_the_small_image_twice_is_found():
     """Planted fault: the large network scores all pixels."""
     model = build((1, 2, 2), 4)
     assert total(model) == pytest.approx(1, abs=1e-12)
@@ -75,7 +80,7 @@ def test_the_order_is_the_small_image_then_the_rest_in_raster_order():
     model = build((2, 3, 4), 4)
     pixels = [0, 2, 8, 10, 1, 3, 4, 5, 6, 7, 9, 11]
     assert model.order.tolist() == [2 * pixel + color for pixel in pixels for color in (0, 1)]
-    nested = next(case for case in MULTI if case.name == "multi_scale-three")((1, 8, 4), 2)
+    nested = NESTED[0]((1, 8, 4), 2)
     assert nested.image_shape == (1, 8, 4)
     assert nested.small.image_shape == (1, 4, 4)
     assert nested.small.small.image_shape == (1, 2, 2)
@@ -219,6 +224,25 @@ def test_the_likelihood_is_the_sum_of_its_stages():
     randomise(model.small)
     again = model.log_prob(images) - model.small.log_prob(images[:, :, ::2, ::2])
     assert torch.allclose(of_large, again, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["fast", "portable"])
+def test_three_scales_are_coded(mode):
+    model = NESTED[0]((1, 4, 3), 16, scale=0.5, dtype=torch.float32)
+    images = random_images(3, (1, 4, 3), 16)
+    data = pixelrnn.compress(model, images, mode=mode, verify=False)
+    assert torch.equal(pixelrnn.decompress(model, data), images)
+
+
+def test_three_scales_see_no_future():
+    model, images = NESTED[0]((1, 4, 4), 4), random_images(1, (1, 4, 4), 4)
+    before = model.conditionals(images)[0, 0].flatten(1)  # (levels, H * W)
+    for place, index in enumerate(model.order.tolist()):
+        changed = images.clone().view(-1)
+        changed[index] = (changed[index] + 1) % 4
+        after = model.conditionals(changed.view_as(images))[0, 0].flatten(1)
+        earlier = model.order[: place + 1]
+        assert torch.equal(before[:, earlier], after[:, earlier])
 
 
 def test_the_canary_meets_the_large_network():
