@@ -30,6 +30,7 @@ WITHOUT_EFFECT = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trainer.deterministic",
     "trainer.log_every_n_steps",
     "trainer.enable_*",
     "trainer.profiler",

@@ -120,7 +120,7 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
             "devices": found.devices,
             "num_nodes": 1,
             "strategy": "auto",
-            "plugins": [],
+            "plugins": [LightningEnvironment()],  # else Lightning requeues jobs of SLURM, too
         }
     by_slurm = here is not None and here.starter == "srun"
     return {
@@ -132,7 +132,7 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
             **{_SYNC_BUFFERS: False},  # masks and the like: the same in all processes
             timeout=timedelta(days=30),  # see `world`
         ),
-        "plugins": [SLURMEnvironment() if by_slurm else Started()],
+        "plugins": [SLURMEnvironment(auto_requeue=False) if by_slurm else Started()],
     }
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pixelrnn.errors import Interrupted
-from pixelrnn.training import world
+from pixelrnn.training import requeue, world
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _OF_CLUSTERS = tuple(
@@ -76,6 +76,11 @@ class Watch:
         for number in (*_STOPS, *_OF_CLUSTERS):
             present = signal.getsignal(number)
             if present in (None, signal.SIG_IGN, self._handle):
+                continue
+            if number == requeue.SIGNAL and present is signal.SIG_DFL and requeue.is_ours():
+                self._schedulers[number] = requeue.ask
+                self._before[number] = present
+                signal.signal(number, self._handle)
                 continue
             if callable(present) and present is not signal.default_int_handler:
                 if first or number in _OF_CLUSTERS:
