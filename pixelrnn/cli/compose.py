@@ -6,7 +6,6 @@ that computes, nothing is checked against a constructor, and nothing stays behin
 
 import contextlib
 import copy
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -58,7 +57,11 @@ def job(words: Sequence[str]) -> DictConfig:
         ConfigError: one line.
     """
     with explained(words):
-        return hydra.compose(TRAIN, list(words), return_hydra_config=True)
+        try:
+            return hydra.compose(TRAIN, list(words), return_hydra_config=True)
+        except (TypeError, AttributeError, LookupError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise ConfigError(f"{' '.join(words)}: Hydra cannot compose this ({reason})") from error
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -129,16 +132,11 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         with initialized(words) as groups:
             raise ConfigError(refusals.line(error, words, groups, multirun)) from error
-    except ValueError as error:  # Hydra's, where a word gives null to a group
-        groups_left_out = [word for word in words if re.fullmatch(r"\w+=null", word)]
-        if "Config group override" not in str(error) or not groups_left_out:
+    except ValueError as error:  # Hydra's, where a word gives null or a number to a group
+        if "Config group override" not in str(error):
             raise
-        raise ConfigError(
-            "; ".join(
-                f"{word}: to leave a group out, write ~{word.removesuffix('=null')}"
-                for word in groups_left_out
-            )
-        ) from error
+        with initialized(words) as groups:
+            raise ConfigError(refusals.no_names(words, groups)) from error
     except AssertionError as error:  # Hydra's, where one choice names another that is null
         if "scale=small" not in words:
             raise

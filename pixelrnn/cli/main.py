@@ -1,6 +1,7 @@
 """`pixelrnn VERB ...`: finds the verb, runs it, and turns errors that users see into one line."""
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -53,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 wrong input, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal lacks is no error
+            stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
     answer = _answer(words)
     if answer is not None:

@@ -68,6 +68,29 @@ def line(error: Exception, words: Sequence[str], groups: Groups, multirun: bool)
     return "; ".join(wrong) or _of_hydra(error)
 
 
+def no_names(words: Sequence[str], groups: Groups) -> str:
+    """One line about words that give a group something else than the name of a choice.
+
+    Args:
+        words: all overrides of the command.
+        groups: of Hydra and of the user.
+    """
+    wrong = []
+    for word in words:
+        override = groups.parser().parse_override(word)
+        group, value = override.key_or_group, override.value()
+        options = list(groups.options(group))
+        if not options or override.is_delete() or isinstance(value, str | list):
+            continue
+        if value is None:
+            wrong.append(f"{word}: to leave a group out, write ~{group}")
+        elif not override.is_sweep_override():
+            wrong.append(
+                f"{word}: no name of a choice; {check.nearest(str(value), options, f'{group}=')}"
+            )
+    return "; ".join(wrong) or f"{' '.join(words)}: a group is given something else than a name"
+
+
 def _composed(choices: list[str]) -> dict[str, Any] | None:
     """The configuration of choices alone, not resolved; None if they do not go together."""
     try:

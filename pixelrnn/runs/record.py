@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from pixelrnn import atomic
+from pixelrnn import atomic, redaction
 from pixelrnn.errors import RunError
 from pixelrnn.runs import stored
 
@@ -54,7 +54,7 @@ def finish(run: Path, results: dict[str, Any]) -> None:
 
 def fail(run: Path, error: Exception) -> None:
     """Write failed.json: why the last try of a run ended early."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = redaction.redacted(" ".join(str(error).split())) or type(error).__name__
     with atomic.replacing(run / "failed.json") as file:
         json.dump({"type": type(error).__name__, "message": text}, file)
         file.write("\n")
@@ -158,7 +158,7 @@ def environment() -> dict[str, Any]:
             versions[package] = None
     commit, dirty = _commit()
     return {
-        "command": " ".join(sys.argv),
+        "command": redaction.redacted(" ".join(sys.argv)),
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),

@@ -6,6 +6,7 @@ Called before a run writes anything. Each refusal is one line that names the key
 from pathlib import Path
 from typing import Any
 
+from pixelrnn import redaction
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.errors import ConfigError
@@ -27,6 +28,12 @@ def check_settings(config: dict[str, Any], data: PixelDataModule) -> None:
     Raises:
         ConfigError: what is set cannot work, or would not do what it seems to say.
     """
+    secret = list(redaction.named(config))
+    if secret:
+        raise ConfigError(
+            f"{', '.join(secret)}: looks like a password or a key, and config.yaml would keep it; "
+            "leave it out, and give W&B its key by `wandb login` or WANDB_API_KEY"
+        )
     callbacks = {name: node for name, node in config["callbacks"].items() if node}
     for name, node in callbacks.items():
         _check_target(f"callbacks.{name}", node)

@@ -11,6 +11,7 @@ import wandb
 from PIL import Image
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from pixelrnn import redaction
 from pixelrnn.errors import ConfigError
 from pixelrnn.runs import nodes
 
@@ -127,5 +128,17 @@ def _started(name: str, logger: WandbLogger, config: dict[str, Any]) -> WandbLog
 
 
 def _with_configuration(logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
-    logger.log_hyperparams(config)  # makes the W&B run
+    with _command_without_secrets():
+        logger.log_hyperparams(config)  # makes the W&B run
     return logger
+
+
+@contextlib.contextmanager
+def _command_without_secrets() -> Iterator[None]:
+    """W&B keeps the words of the command, such as the address of a database with its password."""
+    before = sys.argv
+    sys.argv = [redaction.redacted(word) for word in before]
+    try:
+        yield
+    finally:
+        sys.argv = before
