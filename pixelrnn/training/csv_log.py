@@ -7,6 +7,7 @@ the same events again, in the same order, so the file is cut at the event that c
 import csv
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _COMMON = {"step", "epoch"}
 """Columns that all rows have; they do not tell which event a row is of."""
 
 Row = dict[str, Any]
+Tell = Callable[[list[tuple[int, dict[str, float]]]], None]
 
 
 class MetricsCSV(CSVLogger):
@@ -59,9 +61,15 @@ class MetricsCSV(CSVLogger):
         """Number of rows that the file holds; after a resume at least those it should hold."""
         return self.experiment.rows
 
-    def resume(self, rows: int) -> None:
-        """Say how many rows were there when the checkpoint was written."""
+    def resume(self, rows: int, tell: Tell | None = None) -> None:
+        """Say how many rows were there when the checkpoint was written.
+
+        Args:
+            rows: how many.
+            tell: is given the rows that stay, before the first new one: step, and metrics by name.
+        """
         self.experiment.rows = rows
+        self.experiment.tell = tell
 
 
 class _Writer:
@@ -79,6 +87,7 @@ class _Writer:
             raise RunError(f"{path}: is a folder; move it away, the curves of the run go there")
         self.path = path
         self.rows = 0
+        self.tell: Tell | None = None
         self._columns: list[str] = []
         self._new: list[Row] = []
         self._first = True
@@ -131,6 +140,8 @@ class _Writer:
                 shutil.copyfile(self.path, f"{self.path}.damaged")
             self.rows = len(kept)
             self._replace(kept)
+            if self.tell is not None:
+                self.tell([_logged(old) for old in kept])
         if self.rows < expected:
             copy = f"; the file as it was is {self.path}.damaged" if found else ""
             log.warning(
@@ -143,6 +154,12 @@ class _Writer:
             writer = csv.DictWriter(file, fieldnames=self._columns)
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _logged(row: Row) -> tuple[int, dict[str, float]]:
+    """A row of the file as it was logged."""
+    values = {name: float(value) for name, value in row.items() if value != "" and name != "step"}
+    return int(row["step"]), values
 
 
 def _position(rows: list[Row | None], new: Row) -> int:

@@ -195,7 +195,9 @@ def carry_out(plan: Plan) -> dict[str, Any]:
             devices.explained(),
         ):
             if plan.record is None:
-                with tracking.session(config, ready.loggers) as ready.trainer.loggers:
+                goes_on = checkpoint.present(run)
+                session = tracking.session(config, ready.loggers, goes_on)
+                with session as ready.trainer.loggers:
                     results, best = _fit_and_evaluate(plan, ready)
             else:
                 best = load.load_model(run)

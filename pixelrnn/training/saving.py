@@ -13,6 +13,7 @@ the validation is done again.
 import contextlib
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -24,7 +25,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pixelrnn.arguments import checked
 from pixelrnn.errors import TrainingError
 from pixelrnn.training import checkpoint as checkpoint_files
-from pixelrnn.training import interruption, random_state, world
+from pixelrnn.training import interruption, random_state, tracking, world
 from pixelrnn.training.csv_log import MetricsCSV
 
 MONITOR = "val/bits_per_dim"
@@ -104,7 +105,8 @@ class RunCheckpoints(Checkpoint):
             if name.startswith("ModelCheckpoint") and state.get("best_model_score") is not None:
                 self.best = float(state["best_model_score"])  # as written by version 0.1.0
         for curves in _curves(trainer):
-            curves.resume(checkpoint.get("curve_rows", 0))
+            tell = partial(tracking.log_again, trainer.loggers)
+            curves.resume(checkpoint.get("curve_rows", 0), tell)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let signals wait for the end of a step from here on."""

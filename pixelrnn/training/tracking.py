@@ -28,10 +28,17 @@ def build(config: dict[str, Any]) -> dict[str, Logger]:
 
 
 @contextlib.contextmanager
-def session(config: dict[str, Any], loggers: dict[str, Logger]) -> Iterator[list[Logger]]:
+def session(
+    config: dict[str, Any], loggers: dict[str, Logger], goes_on: bool = False
+) -> Iterator[list[Logger]]:
     """Start W&B with the configuration; W&B is finished at the end.
 
     Without `finish`, the next run of the same process would write into this one's W&B run.
+
+    Args:
+        config: of the run.
+        loggers: from `build`.
+        goes_on: the training is resumed, and its earlier history is logged again (`log_again`).
 
     Yields:
         The loggers to train with.
@@ -39,7 +46,7 @@ def session(config: dict[str, Any], loggers: dict[str, Logger]) -> Iterator[list
     failed = True
     try:
         yield [
-            _started(name, logger, config) if isinstance(logger, WandbLogger) else logger
+            _started(name, logger, config, goes_on) if isinstance(logger, WandbLogger) else logger
             for name, logger in loggers.items()
         ]
         failed = False
@@ -47,6 +54,35 @@ def session(config: dict[str, Any], loggers: dict[str, Logger]) -> Iterator[list
         if any(isinstance(logger, WandbLogger) for logger in loggers.values()):
             with contextlib.suppress(Exception):  # the record of truth is written without W&B
                 wandb.finish(exit_code=int(failed))
+
+
+def log_again(loggers: list[Logger], rows: list[tuple[int, dict[str, float]]]) -> None:
+    """Give the earlier half of a resumed run to W&B that writes offline.
+
+    Each process writes a file of its own, and one that is killed leaves a file without an end. So a
+    resumed run writes its whole history anew, without gaps or doubles; see `_put_earlier_aside`.
+
+    Args:
+        loggers: of the run.
+        rows: step and metrics of all that was logged before and will not be logged again.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger.experiment.offline:
+            for step, metrics in rows:
+                logger.log_metrics(metrics, step)
+
+
+def _put_earlier_aside(save_dir: Path) -> None:
+    """Move the files of earlier processes of a run to where `wandb sync` does not look.
+
+    A file of a process that was killed has no end, or is empty, and `wandb sync` then sends nothing
+    of any run that is named in the same command.
+    """
+    for piece in sorted(save_dir.glob("wandb/offline-run-*")):
+        if piece.is_dir() and not piece.is_symlink():
+            earlier = save_dir / "wandb" / "earlier"
+            earlier.mkdir(exist_ok=True)
+            piece.rename(earlier / piece.name)
 
 
 def summarise(loggers: list[Logger], metrics: dict[str, float]) -> None:
@@ -108,9 +144,14 @@ def _logger(name: str, node: dict[str, Any]) -> Any:
     return logger
 
 
-def _started(name: str, logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
+def _started(
+    name: str, logger: WandbLogger, config: dict[str, Any], goes_on: bool = False
+) -> WandbLogger:
     """Make the W&B run: online if it was asked for and can be, else offline."""
     node = _named(config["logger"][name], config)
+    if node.get("offline") and goes_on:
+        with contextlib.suppress(OSError):  # it stays beside the new one
+            _put_earlier_aside(Path(node.get("save_dir", ".")))
     try:
         return _with_configuration(logger, config)
     except Exception as error:  # no key, no network, no account: wandb raises many types

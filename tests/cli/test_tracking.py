@@ -1,7 +1,9 @@
 """W&B: what it is told, read back from its own files; and that it never stops a training."""
 
+import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pixelrnn.cli.dashboard import SECTIONS
 from pixelrnn.cli.main import main
 from pixelrnn.runs import record
 from pixelrnn.training import tracking
+from pixelrnn.training.saving import RunCheckpoints
 from tests.cli.commands import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -104,6 +107,40 @@ def as_a_user(*words, **environment):
     ours |= {"HOME": str(Path.cwd()), "NETRC": str(Path.cwd() / "none")} | environment
     command = [sys.executable, "-m", "pixelrnn.cli.main", *words]
     return subprocess.run(command, env=ours, capture_output=True, text=True, timeout=200)
+
+
+@pytest.mark.parametrize("piece", ["whole", "empty", "cut"])
+def test_a_resumed_run_leaves_one_whole_history(monkeypatch, piece):
+    words = [*WITH_WANDB, "callbacks.samples=null", "trainer.max_epochs=2", "folder=run"]
+    start = RunCheckpoints.on_train_batch_start
+
+    def interrupt(self, trainer, *more):
+        if trainer.global_step == 15:
+            os.kill(os.getpid(), signal.SIGINT)
+        start(self, trainer, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunCheckpoints, "on_train_batch_start", interrupt)
+        assert main(words) == 130
+    (file,) = Path("run").glob("wandb/offline-run-*/*.wandb")
+    if piece != "whole":  # as a kill leaves it
+        file.write_bytes(file.read_bytes()[: 7 if piece == "empty" else -40])
+    assert main(words) == 0
+    assert len(list(Path("run").glob("wandb/earlier/*/*.wandb"))) == 1
+    (file,) = Path("run").glob("wandb/offline-run-*/*.wandb")
+    records = [json.loads(line) for line in inspect(file).splitlines()]
+    history = [r["history"]["item"] for r in records if r["type"] == "history"]
+    with open("run/metrics.csv", newline="") as curves:
+        rows = [
+            {name: float(value) for name, value in row.items() if value and name != "step"}
+            | {"trainer/global_step": float(row["step"])}
+            for row in csv.DictReader(curves)
+        ]
+    ours = [{key: float(row[key]) for key in row if key[0] != "_"} for row in history]
+    assert len(rows) > 15
+    assert ours == [pytest.approx(row) for row in rows]
+    assert [row["_step"] for row in history] == list(range(len(history)))
+    assert json.loads(inspect(file, "--summary"))["state"] == "finished"
 
 
 ONLINE = "logger.wandb.offline=false"
