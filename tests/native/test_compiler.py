@@ -82,3 +82,15 @@ def test_a_source_that_cannot_be_compiled(tmp_path):
     broken.write_text("this is not C++")
     with pytest.raises(CompilerError, match="failed"):
         compiler.library(broken)
+
+
+def test_a_header_of_another_folder_counts(tmp_path, monkeypatch):
+    """What is built of it is found by its content, too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    header, source = tmp_path / "inner" / "number.hpp", tmp_path / "answer.cpp"
+    header.parent.mkdir()
+    source.write_text('#include "inner/number.hpp"\nextern "C" int answer() { return number; }\n')
+    for number in (1, 2):
+        header.write_text(f"constexpr int number = {number};\n")
+        compiler.forget()
+        assert compiler.library(source).answer() == number
