@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -84,7 +85,8 @@ def layout(config: dict[str, Any]) -> Layout:
         local = _count(given, _kind(node))
     else:
         local = here.local_size if given in ("auto", -1) else _count(given, "")
-    found = Layout(local, machines, local if given in ("auto", -1) else given)
+    numbers = given if isinstance(given, list) else local
+    found = Layout(local, machines, numbers)
     _check_started(found, here)
     _check_devices(found, node)
     batch = config["data"].get("batch_size")
@@ -122,14 +124,17 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
             "strategy": "auto",
             "plugins": [LightningEnvironment()],  # else Lightning requeues jobs of SLURM, too
         }
-    by_slurm = here is not None and here.starter == "srun"
+    buffers: dict[str, Any] = {_SYNC_BUFFERS: False}  # masks and such are the same everywhere
+    # Lightning requeues a job at SIGUSR1, but knows SLURM only where tasks are counted per node
+    by_srun = here is not None and here.starter == "srun"
+    by_slurm = by_srun and "SLURM_NTASKS_PER_NODE" in os.environ
     return {
         "accelerator": accelerator,
         "devices": found.devices,
         "num_nodes": found.machines,
         "strategy": DDPStrategy(
             find_unused_parameters=strategy.endswith("_true"),
-            **{_SYNC_BUFFERS: False},  # masks and the like: the same in all processes
+            **buffers,
             timeout=timedelta(days=30),  # see `world`
         ),
         "plugins": [SLURMEnvironment(auto_requeue=False) if by_slurm else Started()],

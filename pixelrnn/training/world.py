@@ -64,7 +64,7 @@ def join(store: distributed.Store | None = None) -> None:
     except (RuntimeError, OSError) as error:
         raise RunError(
             f"not all of the {place.size} processes of {place.starter} came together within "
-            f"{_TO_COME.seconds // 60} minutes"
+            f"{_TO_COME.seconds // 60} minutes ({str(error).splitlines()[0][:150]})"
         ) from error
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(
@@ -181,9 +181,11 @@ def gathered(value: T) -> list[T]:
 
 def _rendezvous(place: ranks.Place) -> distributed.Store:
     if place.starter == "srun":
-        slurm = SLURMEnvironment(auto_requeue=False)
-        os.environ["MASTER_ADDR"] = slurm.main_address
-        os.environ["MASTER_PORT"] = str(slurm.main_port)
+        nodes = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")
+        step = f"{os.environ['SLURM_JOB_ID']}{os.environ.get('SLURM_STEP_ID', '0')}"
+        first = SLURMEnvironment.resolve_root_node_address(nodes)
+        os.environ.setdefault("MASTER_ADDR", first)
+        os.environ.setdefault("MASTER_PORT", str(15000 + int(step) % 15000))
     found = distributed.rendezvous("env://", place.rank, place.size, timeout=_TO_COME)
     return next(iter(found))[0]
 

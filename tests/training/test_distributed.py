@@ -101,6 +101,21 @@ def test_two_processes_do_what_one_does(capfd):
     assert run.train(several(1, folder="processes-2")) == two
 
 
+@pytest.mark.slow
+def test_half_precision_and_layers_that_are_computed_twice():
+    """In bfloat16 a product rounds by the shape of its batch, so losses agree to a few digits."""
+    for processes in (1, 2):
+        made = several(processes, trainer__precision="bf16-mixed", model__checkpoint_layers=True)
+        made["model"]["_target_"] = "pixelrnn.models.RowLSTM"
+        run.train(made)
+    one, two = (curves(f"processes-{processes}") for processes in (1, 2))
+    assert len(one) == len(two) > 4
+    for a, b in zip(one, two, strict=True):
+        assert a["step"] == b["step"]
+        for name in {"train/nll", "val/nll"} & a.keys():
+            assert a[name] == pytest.approx(b[name], rel=2e-3)
+
+
 def test_the_loss_of_uneven_shares_has_the_gradient_of_the_whole_batch():
     model = PixelCNN((1, 4, 4), 3, hidden=3, layers=1, head_width=4)
     images = torch.randint(3, (5, 1, 4, 4), dtype=torch.uint8)
