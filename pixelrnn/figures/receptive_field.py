@@ -5,6 +5,7 @@ import torch
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from pixelrnn.arguments import StyleName
@@ -62,6 +63,8 @@ def figure(
     for ax in axes.flat:
         ax.add_patch(_frame(at, look))
         ax.set(xlabel="column", ylabel="row")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(6, integer=True))
     _explain(drawn, look, kinds)
     what = f"{_color_name(at.color, colors)} of " if colors > 1 else ""
     head = f"{name}\n" if name else ""
