@@ -116,9 +116,9 @@ def test_real_images_with_labels_come_back(cls):
 def test_portable_files_of_any_batch_size_hold_the_same_bits(kind):
     """An image has the same tables in any batch; so files differ in the order of symbols alone."""
     model = CASES[kind]((3, 4, 4), 16, dtype=torch.float32, scale=0.3)
-    images = random_images(64, (3, 4, 4), 16)
+    images = random_images(12, (3, 4, 4), 16)
     sizes = []
-    for size in (1, 5, 64):
+    for size in (1, 5, 12):
         data = pixelrnn.compress(model, images, mode="portable", batch_size=size, verify=False)
         assert torch.equal(pixelrnn.decompress(model, data), images)
         sizes.append(len(data))
