@@ -84,10 +84,26 @@ def _check(config: DictConfig, check: Callable[[dict[str, Any]], Any], word: str
     try:
         with compose.told(config):
             check(compose.plain(config))
+        _check_loaders(config)
     except ConfigError as error:
         if not word or word in str(error):
             raise
         raise ConfigError(f"{word}: {error}") from error
+
+
+def _check_loaders(config: DictConfig) -> None:
+    """Processes of joblib cannot start processes that load data.
+
+    Raises:
+        ConfigError: a job would have such.
+    """
+    launcher = str(OmegaConf.select(config, "hydra.launcher._target_") or "")
+    workers = OmegaConf.select(config, "data.num_workers")
+    if launcher.endswith(".JoblibLauncher") and workers:
+        raise ConfigError(
+            f"data.num_workers={workers}: jobs of hydra/launcher=local_joblib cannot start "
+            "processes that load data; set data.num_workers=0, or take hydra/launcher=local_submitit"
+        )
 
 
 def _changed(first: DictConfig, word: str, groups: Groups) -> DictConfig:

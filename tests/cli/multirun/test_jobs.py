@@ -282,3 +282,13 @@ def test_a_killed_job_is_reported(tmp_path, capfd):
     err = capfd.readouterr().err
     assert "2 jobs: 1 finished, 1 killed, 1 not started" in err
     assert "killed  job 0, a=1: the same command goes on from here" in err
+
+
+@pytest.mark.parametrize("words", [["data.num_workers=1"], ["data.num_workers=0,2"]])
+def test_loaders_that_joblib_cannot_start_are_refused_before_the_first_job(capfd, words):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="extra missing")
+    command = ["train", "-m", "hydra/launcher=local_joblib", "seed=0,1", *words]
+    assert main(command) == 2
+    err = capfd.readouterr().err
+    assert "jobs of hydra/launcher=local_joblib cannot start processes that load data" in err
+    assert os.listdir() == []
