@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pixelrnn import redaction
 from pixelrnn.errors import ConfigError
 from pixelrnn.runs import nodes
+from pixelrnn.training import process
 
 
 def build(config: dict[str, Any]) -> dict[str, Logger]:
@@ -89,7 +90,8 @@ def summarise(loggers: list[Logger], metrics: dict[str, float]) -> None:
     """Put final results, of the best weights, into the summary of the W&B run, if there is one."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(metrics)
+            with contextlib.suppress(Exception):  # the record holds them
+                logger.experiment.summary.update(metrics)
 
 
 def add_picture(config: dict[str, Any], name: str, picture: Image.Image) -> None:
@@ -171,7 +173,31 @@ def _started(
 def _with_configuration(logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
     with _command_without_secrets():
         logger.log_hyperparams(config)  # makes the W&B run
+    _let_it_fail(logger)
     return logger
+
+
+def _let_it_fail(logger: WandbLogger) -> None:
+    """What W&B raises in mid-run, as when its own process died, is one line; training goes on."""
+    broken: list[str] = []
+
+    def guarded(work: Callable[..., None]) -> Callable[..., None]:
+        def attempt(*args: Any, **settings: Any) -> None:
+            if broken:
+                return
+            try:
+                work(*args, **settings)
+            except Exception as error:  # wandb raises many types
+                broken.append((str(error).strip() or type(error).__name__).splitlines()[0])
+                process.say(
+                    f"W&B failed ({broken[0]}); training goes on without it, and metrics.csv keeps "
+                    "the curves"
+                )
+
+        return attempt
+
+    for name in ("log_metrics", "log_image"):
+        setattr(logger, name, guarded(getattr(logger, name)))
 
 
 @contextlib.contextmanager

@@ -143,6 +143,22 @@ def test_a_resumed_run_leaves_one_whole_history(monkeypatch, piece):
     assert json.loads(inspect(file, "--summary"))["state"] == "finished"
 
 
+def test_wandb_that_dies_in_mid_run_is_one_line_and_training_goes_on(monkeypatch, capfd):
+    calls = []
+
+    def log(self, *args, **settings):
+        calls.append(args)
+        if len(calls) > 3:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(wandb.Run, "log", log)
+    assert main([*WITH_WANDB, "folder=run"]) == 0
+    assert len(calls) == 4  # it is not asked again, so that nobody waits for it in every step
+    err = capfd.readouterr().err
+    assert err.count("pixelrnn: W&B failed ([Errno 32] Broken pipe); training goes on") == 1
+    assert record.results(Path("run"))["metrics"]
+
+
 ONLINE = "logger.wandb.offline=false"
 
 

@@ -102,7 +102,7 @@ def _check_loaders(config: DictConfig) -> None:
     if launcher.endswith(".JoblibLauncher") and workers:
         raise ConfigError(
             f"data.num_workers={workers}: jobs of hydra/launcher=local_joblib cannot start "
-            "processes that load data; set data.num_workers=0, or take hydra/launcher=local_submitit"
+            "processes that load data; set data.num_workers=0, or hydra/launcher=local_submitit"
         )
 
 
