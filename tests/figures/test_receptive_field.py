@@ -7,7 +7,7 @@ from pixelrnn.figures import reach, receptive_field
 from pixelrnn.figures.reach import Place
 from pixelrnn.likelihood import LogisticMixture
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
-from tests.helpers import CATALOGUE, CAUSAL, name_of, random_images
+from tests.helpers import CATALOGUE, CAUSAL, NESTED, name_of, random_images
 from tests.models import test_receptive_field as known
 
 MODELS = {
@@ -76,7 +76,7 @@ def test_the_blind_spot_is_found():
     assert 2 not in receptive_field.classes(deep, Place(4, 3, 0))
 
 
-SCALES = [case for case in CATALOGUE if case not in CAUSAL]
+SCALES = [*(case for case in CATALOGUE if case not in CAUSAL), *NESTED]
 
 
 @pytest.mark.parametrize("case", SCALES, ids=name_of)

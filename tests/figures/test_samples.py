@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn.figures import classes, completions, scales
-from tests.helpers import CATALOGUE, CAUSAL, random_images
+from tests.helpers import CATALOGUE, CAUSAL, NESTED, random_images
 
 
 def shown(ax):
@@ -16,7 +16,7 @@ def shown(ax):
 
 @pytest.mark.parametrize(("name", "count"), [("multi_scale", 2), ("multi_scale-three", 3)])
 def test_every_scale_is_a_row(name, count):
-    (case,) = (case for case in CATALOGUE if case.name == name)
+    (case,) = (case for case in (*CATALOGUE, *NESTED) if case.name == name)
     model = case((1, 8, 8), 4)
     images = random_images(3, (1, 8, 8), 4)
     drawn = scales.figure(model, images, name="mine")
