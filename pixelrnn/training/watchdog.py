@@ -163,9 +163,9 @@ class Watchdog:
         text = f"process {rank} of {self.place.size}: {reason}; {self.saved()}"
         tells = 0 if rank != 0 else 1 if not said else None
         self._loss = Loss(text, told=self.place.rank == tells)
-        self._lost.set()
-        if self.place.rank == 0:
+        if self.place.rank == 0:  # before the main thread knows, which says goodbye then
             self._send({"failed": reason, "rank": rank, "said": said}, but=relay)
+        self._lost.set()
         deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline:
             if self._ended.wait(0.2):

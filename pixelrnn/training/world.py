@@ -101,7 +101,7 @@ def watched_over(saved: Callable[[], str]) -> Iterator[None]:
             raise
         lost = None
         if isinstance(error, RuntimeError) and not isinstance(error, PixelRNNError):
-            lost = _watchdog.loss(wait=5)  # the group may notice before the watchdog does
+            lost = _watchdog.loss(wait=10)  # the group may notice before the watchdog does
         if lost is None:
             reason = " ".join(str(error).split()) if isinstance(error, Exception) else "interrupted"
             _watchdog.tell(reason or type(error).__name__)

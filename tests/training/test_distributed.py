@@ -249,6 +249,23 @@ def test_a_process_that_fails_says_why_and_the_others_end(dogs, capfd):
     assert capfd.readouterr().err == f"pixelrnn: {first.loss().text}\n"
 
 
+def test_the_others_hear_of_a_loss_before_the_first_process_leaves(dogs):
+    (first, second, third), _ = dogs
+    send, heard = first._send, []
+
+    def slow(message, but=None):
+        time.sleep(0.3 * ("failed" in message))
+        heard.append(message)
+        send(message, but)
+
+    first._send = slow
+    third.tell("failed")
+    assert first.loss(5) is not None
+    first.close()
+    assert [sorted(message) for message in heard] == [["failed", "rank", "said"], ["left"]]
+    assert second.loss(5).text.startswith("process 2 of 3: failed")
+
+
 @pytest.mark.parametrize("lost", [0, 2])
 def test_a_process_that_is_killed_is_noticed_at_once(dogs, lost):
     found, _ = dogs
