@@ -79,6 +79,7 @@ def _fallback(why, older="checkpoints/last-previous.ckpt"):
 _CURVES_LOST = "run/metrics.csv: damaged; … of its first … rows are lost, the others are kept"
 _COPY = f"{_CURVES_LOST}; the file as it was is {DAMAGED_COPY}"
 _WITH_COPY = ends_well("the run ends as undisturbed; the damaged file stays beside", DAMAGED_COPY)
+_WEIGHTS = "run/weights.safetensors holds the weights of the finished run: name that file"
 _ANEW = "delete it to evaluate anew"
 
 FAULTS = (
@@ -165,27 +166,16 @@ FAULTS = (
         "`best.ckpt` is cut",
         at(BEST, half),
         f"pixelrnn: run/{BEST}: damaged (its SHA-256 is not the one stored in best.ckpt.sha256); "
-        f"run/{LAST} holds the newest weights, not the best: name that file to use them",
+        f"{_WEIGHTS}",
         2,
         NOTHING_WRITTEN,
         FINISHED,
         EVALUATE,
     ),
     Fault(
-        "`best.ckpt` is gone",
-        at(BEST, gone),
-        f"pixelrnn: run/{BEST}: no such checkpoint; run/{LAST} holds the newest weights, not the "
-        "best: name that file to use them",
-        2,
-        NOTHING_WRITTEN,
-        FINISHED,
-        SAMPLE,
-    ),
-    Fault(
         "a weight in `best.ckpt` is NaN",
         at(BEST, with_content(not_a_number)),
-        f"pixelrnn: run/{BEST}: … holds values that are not finite; run/{LAST} holds the newest "
-        "weights, not the best: name that file to use them",
+        f"pixelrnn: run/{BEST}: … holds values that are not finite; {_WEIGHTS}",
         2,
         NOTHING_WRITTEN,
         FINISHED,
