@@ -126,6 +126,7 @@ def test_what_a_run_cannot_give_is_one_line(run, capfd):
     Path("file").touch()
     assert "file: cannot be written" in refused(capfd, *given, "out=file/a.png")
     shutil.rmtree(run / "checkpoints")
+    (run / "weights.safetensors").unlink()
     assert "no checkpoint" in refused(capfd, *given)
 
 
