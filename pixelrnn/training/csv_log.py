@@ -90,15 +90,19 @@ class _Writer:
         self.tell: Tell | None = None
         self._columns: list[str] = []
         self._new: list[Row] = []
+        self._last: Row | None = None
         self._first = True
 
     def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
-        """Add one row."""
+        """Add one row; the same row twice in turn is one event (see `saving.RunCheckpoints`)."""
         row = {
             name: value.item() if isinstance(value, Tensor) else value
             for name, value in metrics.items()
         }
         row["step"] = step
+        if row == self._last:
+            return
+        self._last = row
         if self._first:
             self._first = False
             self._continue(row)

@@ -89,8 +89,10 @@ class RunCheckpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep whether training was to stop, and whether a validation is still to be done."""
+        """Write the rows logged so far; keep whether training was to stop or a validation is due."""
         checkpoint["should_stop"] = trainer.should_stop
+        for curves in _curves(trainer):
+            curves.save()
         checkpoint["curve_rows"] = max((curves.rows for curves in _curves(trainer)), default=0)
         _settle_validation(checkpoint["loops"], self._validation_due)
         if self._rewound and self._before is not None:
@@ -147,13 +149,10 @@ class RunCheckpoints(Checkpoint):
             or epoch._should_check_val_fx(fetcher)
         )
         if not waits and self._is_due():
-            try:
-                self._save_last(trainer)
-            except RuntimeError:
-                # another process is lost while this one waits for it; the state may be on disc
-                # already, so what this step measured has to be there as well
-                trainer._logger_connector.update_train_step_metrics()
-                raise
+            # Lightning logs this step after this hook only: its row must not come later than the
+            # state, else a process that is killed in between loses it
+            trainer._logger_connector.update_train_step_metrics()
+            self._save_last(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state before the validation; then signals need not wait."""

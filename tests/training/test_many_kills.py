@@ -103,10 +103,7 @@ def test_killed_forty_times(tmp_path, whole, kind):
         for content in (ours, theirs):
             del content["loops"], content["curve_rows"]
         assert_equal(ours, theirs, name)
-    # The row of a step is written after the state is saved: a kill in between loses it.
-    expected, found = rows(whole(kind)), rows(tmp_path)
-    assert found == [row for row in expected if row in found]
-    assert len(expected) - len(found) <= kills // 10
+    assert rows(tmp_path) == rows(whole(kind))
 
 
 def test_a_hundred_kills_while_saving(tmp_path, monkeypatch):
