@@ -35,7 +35,7 @@ TRAIN = [
     (["+trainer.overfit_batches=2"], "trainer.overfit_batches: the data bring a sampler"),
     (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0: input should be"),
     (["trainer.log_every_n_steps=0"], "trainer.log_every_n_steps=0: input should be"),
-    (["trainer.accelerator=foo"], "trainer: You selected an invalid accelerator name"),
+    (["trainer.accelerator=foo"], "trainer.accelerator=foo: this machine has none; it has"),
     (["model.hidden=${model.hiden}"], "model.hidden"),
     (
         ["data=cifar10", "data.val_size=0"],

@@ -154,8 +154,9 @@ def test_sample_and_complete(run):
 def test_damaged_runs_are_refused(run, capfd, damage):
     best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
     if damage == "missing":
-        best.unlink()
-        last.unlink()
+        for path in run.glob("checkpoints/*.ckpt"):
+            path.unlink()
+        (run / "weights.safetensors").unlink()
     elif damage == "flipped":
         for path in (best, last):
             content = bytearray(path.read_bytes())

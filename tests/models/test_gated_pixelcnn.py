@@ -57,7 +57,9 @@ def test_a_vertical_stack_that_reads_the_row_at_hand_is_found(monkeypatch):
     assert total(model) == pytest.approx(1, abs=1e-12)
     honest = VerticalStack.forward
     monkeypatch.setattr(
-        VerticalStack, "forward", lambda self, x: honest(self, torch.cat([x[1:], 0 * x[:1]]))
+        VerticalStack,
+        "forward",
+        lambda self, x, context: honest(self, torch.cat([x[1:], 0 * x[:1]]), context),
     )
     assert abs(total(model) - 1) > 1e-6
 

@@ -10,6 +10,7 @@ from pixelrnn.training.evaluation_progress import EvaluationProgress
 class Trainer:
     is_global_zero = True
     world_size = 1
+    test_dataloaders = None
 
 
 def test_lines_where_there_is_no_terminal(capsys):
