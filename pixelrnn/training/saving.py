@@ -89,7 +89,7 @@ class RunCheckpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Write the rows logged so far; keep whether training was to stop or a validation is due."""
+        """Write the rows so far; keep whether training was to stop or a validation is due."""
         checkpoint["should_stop"] = trainer.should_stop
         for curves in _curves(trainer):
             curves.save()
