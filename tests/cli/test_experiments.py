@@ -87,10 +87,12 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
     networks = ["model.small", "model.large"] if "multi_scale" in name else ["model"]
     sizes = [f"{network}.{size}" for network in networks for size in SMALL_SIZES]
     words = ["data.batch_size=2", *sizes]
-    words += ["scale=small"] if "small" in SCALES[name] else []
+    settings = CATALOGUE.settings[name]
+    if "small" in SCALES[name]:
+        words.append("scale=small")
+        settings = CATALOGUE.benchmarks[settings["benchmark"]].small | settings
+    words += ["data.size=8"] if settings["data"] == "patches" else []
     config = resolved(f"experiment={name}", *words)
-    if "size" in config["data"]:
-        config = resolved(f"experiment={name}", "data.size=8", *words)
     module, data = parts.module(config), nodes.build(config["data"])
     data.setup()
     images = torch.from_numpy(data.images("val")[:2].copy())

@@ -82,7 +82,18 @@ def test_float32_conditionals(case):
     assert 0 < largest_difference(model) < 1e-4
 
 
-@pytest.mark.parametrize("case", [*CAUSAL, EMPTY_GROUPS], ids=name_of)
+def slow_if(slow, case):
+    return pytest.param(case, marks=pytest.mark.slow) if slow else case
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        slow_if(name_of(case) in ("pixelsnail", "pixelsnail-tied", "pixelsnail-given"), case)
+        for case in (*CAUSAL, EMPTY_GROUPS)
+    ],
+    ids=name_of,
+)
 def test_float32_is_the_same_to_the_last_bit_in_any_batch_and_on_any_threads(case):
     model = case((3, 4, 5), 8, dtype=torch.float32)
 

@@ -132,7 +132,7 @@ def test_killed_equals_uninterrupted(tmp_path, whole, moment):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("at", [6, 9])
+@pytest.mark.parametrize("at", [pytest.param(6, marks=pytest.mark.slow), 9])
 def test_with_other_settings(tmp_path, whole, options, at):
     """Interrupted in the middle of a batch, then killed in the next but one, then let go on."""
     with pytest.raises(Interrupted), interruption.watching():
