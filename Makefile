@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 EXTRAS := .venv/extras-installed
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow extras lint clean
 
 demo: $(STAMP)
 	$(BIN)/pixelrnn train
@@ -14,6 +14,8 @@ test: $(STAMP) lint
 
 test-slow: $(EXTRAS)
 	$(BIN)/python -m pytest -m slow
+
+extras: $(EXTRAS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
