@@ -25,7 +25,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pixelrnn.arguments import checked
 from pixelrnn.errors import TrainingError
 from pixelrnn.training import checkpoint as checkpoint_files
-from pixelrnn.training import interruption, random_state, tracking, world
+from pixelrnn.training import interruption, loop_counts, random_state, tracking, world
 from pixelrnn.training.csv_log import MetricsCSV
 
 MONITOR = "val/bits_per_dim"
@@ -94,9 +94,9 @@ class RunCheckpoints(Checkpoint):
         for curves in _curves(trainer):
             curves.save()
         checkpoint["curve_rows"] = max((curves.rows for curves in _curves(trainer)), default=0)
-        _settle_validation(checkpoint["loops"], self._validation_due)
+        loop_counts.settle_validation(checkpoint["loops"], self._validation_due)
         if self._rewound and self._before is not None:
-            _rewind(checkpoint["loops"], self._before.batch)
+            loop_counts.rewind(checkpoint["loops"], self._before.batch)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -272,35 +272,3 @@ def _is_over(trainer: Trainer) -> bool:
         or 0 <= trainer.max_steps <= trainer.global_step
         or 0 <= (loop.max_epochs or -1) <= loop.epoch_progress.current.processed
     )
-
-
-def _settle_validation(loops: dict[str, Any], due: bool) -> None:
-    """Say in the counts of validation batches whether a validation is to be done.
-
-    Lightning validates first when it resumes from a state of which one batch more was started than
-    was completed; as the current pass has completed none, it begins with the first.
-    """
-    progress = loops["fit_loop"]["epoch_loop.val_loop.batch_progress"]
-    completed = progress["total"]["completed"]
-    progress["total"] = dict.fromkeys(progress["total"], completed)
-    if due:
-        progress["total"] |= {"ready": completed + 1, "started": completed + 1}
-        progress["current"] = dict.fromkeys(progress["current"], 0)
-        progress["is_last_batch"] = False
-
-
-def _rewind(loops: dict[str, Any], batch: int) -> None:
-    """Count the batches from this one on as not done: their gradients are lost.
-
-    Lightning takes counts that are all alike for those of an epoch that has ended. So one batch
-    more is counted as begun; for that, it adds one to the number of steps that loggers see.
-    """
-    epoch = loops["fit_loop"]
-    progress = epoch["epoch_loop.batch_progress"]
-    undone = progress["current"]["completed"] - batch
-    for counts in (progress["total"], progress["current"]):
-        counts |= dict.fromkeys(counts, counts["completed"] - undone)
-    for key in ("ready", "started"):
-        progress["total"][key] += 1
-    progress["is_last_batch"] = False
-    epoch["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
