@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from pixelrnn import cores
 from pixelrnn.results import grid
 
 RESULTS = Path(__file__).with_name("results")
@@ -82,7 +83,7 @@ def machine() -> dict[str, Any]:
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     return {
         "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
+        "cores": cores.available(),
         "threads": torch.get_num_threads(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "load": os.getloadavg()[0],

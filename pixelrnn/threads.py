@@ -4,11 +4,21 @@ Small products gain little from a second thread, and while other processes keep 
 threads that wait for each other make them 5 to 100 times slower. So a second thread has to be worth
 it, and a process never takes more threads than `cores()`. Torch is imported where it is needed, so
 that the command line can count cores without it.
+
+    cores()     physical cores in the affinity, at most the control group's quota (`cores.py`) and
+                OMP_NUM_THREADS
+    share(n)    of each of n processes that train on this machine
+    training    one thread below SMALL_TRAINING, else the share
+    generation  one thread for each GENERATION_PER_THREAD, at most the number that torch has
+    all else    cores()
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from pixelrnn import cores as machine
+from pixelrnn import ranks
 
 SMALL_TRAINING = 1_000_000_000
 """Weights x images x pixels of a training step below which it takes one thread."""
@@ -24,9 +34,28 @@ process. Below 90 million the second thread makes it 1.02 to 1.26 times as fast,
 
 
 def cores() -> int:
-    """Cores that this process may use: its affinity, and no more than OMP_NUM_THREADS says."""
-    affine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return allowed(affine or 1)
+    """Cores that this process may use (`cores.available`), at most OMP_NUM_THREADS."""
+    return allowed(machine.available())
+
+
+def share(processes: int) -> int:
+    """Cores for each of the processes that train on this machine, at least one.
+
+    Args:
+        processes: their number. Those that srun started have cores of their own where SLURM binds
+            tasks to cores, or was told their number (`--cpus-per-task`).
+    """
+    here = ranks.place()
+    if here is not None and here.starter == "srun":
+        of_task, of_node = (
+            int(text) if (text := os.environ.get(name, "")).isdecimal() else 0
+            for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+        )
+        if of_task:
+            return max(1, min(of_task, cores()))
+        if machine.available() < of_node:
+            return cores()
+    return max(1, cores() // processes)
 
 
 def allowed(count: int) -> int:
@@ -45,7 +74,7 @@ def for_training(weights: int, images: int, pixels: int, processes: int = 1) -> 
         pixels: H times W.
         processes: that train on this machine; each gets its share of the cores.
     """
-    return 1 if weights * images * pixels < SMALL_TRAINING else max(1, cores() // processes)
+    return 1 if weights * images * pixels < SMALL_TRAINING else share(processes)
 
 
 def for_generation(weights: int, images: int) -> int:

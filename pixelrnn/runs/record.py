@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pixelrnn import atomic, redaction
+from pixelrnn import atomic, cores, redaction
 from pixelrnn.errors import RunError
 from pixelrnn.runs import stored
 
@@ -166,7 +165,7 @@ def environment() -> dict[str, Any]:
         "machine": {
             "system": platform.platform(),
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": cores.available(),
         },
     }
 

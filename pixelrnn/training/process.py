@@ -20,6 +20,7 @@ import torch
 
 from pixelrnn import ranks
 from pixelrnn.native import memory
+from pixelrnn.threads import cores
 
 _HELP_NO_USER = (
     ".*does not have many workers.*",
@@ -59,12 +60,11 @@ def set_up(threads: int | None) -> None:
     """Prepare a process that does one thing and ends, such as a verb of the command line.
 
     Args:
-        threads: of torch on the CPU; None leaves torch's choice.
+        threads: of torch on the CPU; None: `pixelrnn.threads.cores`.
     """
     quieten()
     memory.reuse_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or cores())
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import threads
 from pixelrnn.data import Digits
 from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.runs import record, upgrade
@@ -358,17 +357,6 @@ def test_ctrl_c_is_a_keyboard_interrupt():
     finally:
         del callbacks.Presses
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_threads_respect_the_environment_and_the_affinity(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert threads.for_training(10**6, 64, 1024) == threads.cores() == 8
-    assert threads.for_training(100, 32, 64) == 1
-    assert threads.for_training(10**6, 64, 1024, processes=3) == 2
-    for asked, expected in (("3", 3), ("1", 1), ("16", 8), ("4,2", 4), ("", 8), ("x", 8)):
-        monkeypatch.setenv("OMP_NUM_THREADS", asked)
-        assert threads.cores() == expected
 
 
 def test_a_commit_is_ours_only_if_git_tracks_the_package(monkeypatch, tmp_path):
