@@ -6,6 +6,7 @@ that computes, nothing is checked against a constructor, and nothing stays behin
 
 import contextlib
 import copy
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pixelrnn.cli import command_line, refusals, threads
 from pixelrnn.cli.groups import Groups
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import hydra_groups, shipped
+from pixelrnn.results import hydra_groups, rows, shipped
 from pixelrnn.runs import naming
 
 TRAIN = "train"
@@ -130,6 +131,9 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
+        choice = re.search(r"(\w+)_at_(\w+)", str(error))
+        if choice and f"scale={choice[2]}" in words:
+            raise _no_such_scale(words, *choice.groups()) from error
         with initialized(words) as groups:
             raise ConfigError(refusals.line(error, words, groups, multirun)) from error
     except ValueError as error:  # Hydra's, where a word gives null or a number to a group
@@ -137,10 +141,15 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
             raise
         with initialized(words) as groups:
             raise ConfigError(refusals.no_names(words, groups)) from error
-    except AssertionError as error:  # Hydra's, where one choice names another that is null
-        if "scale=small" not in words:
-            raise
-        raise ConfigError(
-            "scale=small: what is to be trained names no benchmark, so there is nothing to scale; "
-            "rows of the paper's tables do, or add benchmark=..."
-        ) from error
+
+
+def _no_such_scale(words: Sequence[str], benchmark: str, scale: str) -> ConfigError:
+    """Why the choice `<benchmark>_at_<scale>` does not exist."""
+    known = rows.load(rows.own_folder(words)).benchmarks
+    if benchmark in known:
+        scales = ", scale=".join(known[benchmark].scales)
+        return ConfigError(f"scale={scale}: benchmark={benchmark} has only scale={scales}")
+    return ConfigError(
+        f"scale={scale}: what is to be trained names no benchmark, so there is nothing to scale; "
+        "rows of the paper's tables do, or add benchmark=..."
+    )

@@ -14,7 +14,7 @@ from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import collect, grid, listing
 from pixelrnn.results.collect import Run, State
-from pixelrnn.results.descriptions import Scale
+from pixelrnn.results.descriptions import PAPER
 from pixelrnn.results.listing import Entry
 from pixelrnn.runs import check
 
@@ -33,7 +33,7 @@ def runs(
     data: str | None = None,
     model: str | None = None,
     sweep: str | None = None,
-    scale: Scale | None = None,
+    scale: str | None = None,
     state: State | None = None,
     n: Positive | None = None,
     format: Literal["table", "csv", "json"] = "table",
@@ -77,7 +77,7 @@ def _is_wanted(run: Run, wanted: dict[str, str | None]) -> bool:
     sweep, scale, state = wanted["sweep"], wanted["scale"], wanted["state"]
     return (
         (sweep is None or sweep in run.sweeps)
-        and (scale is None or run.config.get("scale_name") == (None if scale == "paper" else scale))
+        and (scale is None or run.config.get("scale_name") == (None if scale == PAPER else scale))
         and (state is None or run.state == state)
         and all(
             listing.is_named(run, part, pattern)

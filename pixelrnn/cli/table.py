@@ -8,7 +8,7 @@ from pixelrnn import atomic
 from pixelrnn.cli import plain_arguments
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.results import collect, grid, rows, tables
-from pixelrnn.results.descriptions import Scale
+from pixelrnn.results.descriptions import PAPER
 from pixelrnn.results.formats.cells import HEADER, cells, left_out
 from pixelrnn.results.formats.csv_lines import csv_lines
 from pixelrnn.results.formats.latex import latex
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
 def table(
     *,
     name: list[str],
-    scale: Scale = "paper",
+    scale: str = PAPER,
     out: str | None = None,
     plots: bool = True,
     paths: dict[str, str],
@@ -36,7 +36,7 @@ def table(
     Args:
         name: table2 to table6, another of experiments/tables, or a file of your own,
             my/table.yaml; several are done in turn.
-        scale: the paper's data and sizes, or the small ones.
+        scale: the paper's data and sizes, or others that the table has: `small` needs no download.
         out: folder of the files; null: `tables`, among the runs.
         plots: whether to draw.
         paths: roots of runs, data and own tables.
@@ -62,9 +62,7 @@ def table(
     return filled
 
 
-def _filled(
-    name: str, scale: Scale, runs: list[collect.Run], paths: dict[str, str]
-) -> tables.Table:
+def _filled(name: str, scale: str, runs: list[collect.Run], paths: dict[str, str]) -> tables.Table:
     """A table by its name, or by its file."""
     path = Path(name)
     by_file = path.suffix == ".yaml"
@@ -75,7 +73,7 @@ def _filled(
 
 
 def _stem(filled: tables.Table) -> str:
-    return filled.name if filled.scale == "paper" else f"{filled.name}-{filled.scale}"
+    return filled.name if filled.scale == PAPER else f"{filled.name}-{filled.scale}"
 
 
 def _write(filled: tables.Table, folder: Path) -> list[str]:

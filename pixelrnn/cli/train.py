@@ -122,7 +122,7 @@ def _check_words(command: command_line.Command) -> None:
     """Refuse words that compose but do not do what they seem to say.
 
     Raises:
-        ConfigError: a sweep without -m, or scale=small alone.
+        ConfigError: a sweep without -m, or a scale alone.
     """
     words = dict(word.lstrip("+").split("=", 1) for word in command.words if "=" in word)
     if "sweep" in words and not command.multirun:
@@ -130,7 +130,8 @@ def _check_words(command: command_line.Command) -> None:
             f"sweep={words['sweep']}: a sweep is several runs, so it needs -m: "
             f"pixelrnn train -m sweep={words['sweep']} ..."
         )
-    if words.get("scale") == "small" and {"experiment", "sweep", "benchmark"}.isdisjoint(words):
+    scale = words.get("scale", "paper")
+    if scale != "paper" and {"experiment", "sweep", "benchmark"}.isdisjoint(words):
         raise ConfigError(
-            "scale=small: of which benchmark? Add experiment=..., sweep=... or benchmark=..."
+            f"scale={scale}: of which benchmark? Add experiment=..., sweep=... or benchmark=..."
         )

@@ -4,6 +4,7 @@ Settings are written as on the command line: the name of a group with one of its
 (`model: row_lstm`), or a dotted key with its value (`model.layers: 12`).
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from pixelrnn.errors import ConfigError
 
-Scale = Literal["paper", "small"]
+PAPER = "paper"
+"""The scale of the paper's own data and sizes, which every benchmark has."""
 Settings = dict[str, Any]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -66,8 +68,8 @@ class TableFile(_Described):
         split: the images that its values are of.
         metric: the metric that its values are.
         unit: the metric's unit.
-        scales: at which scales there is this table; null: the paper's, and the small one if the
-            benchmarks of all rows have one.
+        scales: at which scales there is this table; null: those that the benchmarks of all rows
+            have.
         settings: what all rows set.
         fixed: dotted keys that a run must share with its row, besides those of model and data.
         rows: in the order in which they are shown.
@@ -80,7 +82,7 @@ class TableFile(_Described):
     split: Literal["train", "val", "test"]
     metric: Literal["bits_per_dim", "nll"]
     unit: str
-    scales: list[Scale] | None = None
+    scales: list[str] | None = None
     settings: Settings = {}
     fixed: list[str] = []
     rows: list[Row]
@@ -89,10 +91,35 @@ class TableFile(_Described):
 
 
 class Benchmark(_Described):
-    """Data and sizes: the paper's, and smaller ones on stand-in data if there are any."""
+    """Data and sizes: the paper's, and at other scales, each under its name, what differs.
+
+    Attributes:
+        paper: the paper's data and sizes.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Settings]
 
     paper: Settings
-    small: Settings | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "Benchmark":
+        for scale, settings in self.others.items():
+            if not re.fullmatch(r"[a-z]\w*", scale):
+                raise ValueError(f"{scale}: a scale's name has small letters and digits")
+            if "data" not in settings:
+                raise ValueError(f"{scale}: data: must be given")
+        return self
+
+    @property
+    def others(self) -> dict[str, Settings]:
+        """Scale -> its data and sizes, but for the paper's."""
+        return self.__pydantic_extra__
+
+    @property
+    def scales(self) -> list[str]:
+        """All scales, the paper's first."""
+        return [PAPER, *self.others]
 
 
 def read_table(path: Path) -> TableFile:

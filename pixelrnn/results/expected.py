@@ -12,7 +12,7 @@ from typing import Any
 
 from pixelrnn.results import conf_files, shipped
 from pixelrnn.results.conf_files import flat
-from pixelrnn.results.descriptions import Benchmark, Scale, Settings
+from pixelrnn.results.descriptions import Benchmark, Settings
 from pixelrnn.runs import from_data
 from pixelrnn.runs.signature import effective
 
@@ -45,7 +45,7 @@ class Expected:
 def expected(
     settings: Settings,
     benchmark: Benchmark | None,
-    scale: Scale,
+    scale: str,
     fixed: Sequence[str] = (),
     own_conf: Path | None = None,
 ) -> Expected:
@@ -54,7 +54,7 @@ def expected(
     Args:
         settings: all that the row and its table set.
         benchmark: the row's benchmark.
-        scale: the paper's data and sizes, or the small ones.
+        scale: the paper's data and sizes, or others that the benchmark has.
         fixed: further dotted keys that must agree.
         own_conf: a user's folder of groups, which may hold the row's model and data.
 
@@ -62,12 +62,12 @@ def expected(
         ConfigError: the file of a choice is not there, or cannot be read.
     """
     paper = benchmark.paper if benchmark else {}
-    small = (benchmark.small or {}) if benchmark and scale == "small" else {}
+    scaled = benchmark.others.get(scale, {}) if benchmark else {}
     conf = _Conf((shipped.conf(), own_conf) if own_conf else (shipped.conf(),))
-    choices = conf.defaults() | _choices(paper) | _choices(settings) | _choices(small)
+    choices = conf.defaults() | _choices(paper) | _choices(settings) | _choices(scaled)
     stand_in: Settings = {}
     sizes: Settings = {}
-    for key, value in small.items():
+    for key, value in scaled.items():
         (stand_in if key.startswith("data.") else sizes)[key] = value
     groups = dict.fromkeys((*_COMPARED, *(key.partition(".")[0] for key in fixed)))
     given = {k: value for k, value in (stand_in | paper | sizes | settings).items() if "." in k}

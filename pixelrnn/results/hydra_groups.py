@@ -1,7 +1,7 @@
 """The rows of all tables as choices of Hydra's groups: nothing about them stands in conf.
 
 experiment=<id of a row>     benchmark=<name>
-sweep=<name of a table>      scale=small: data=small_<benchmark>, sizes=<benchmark>
+sweep=<name of a table>      scale=<name>: data=<benchmark>_at_<name>, also sizes
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pixelrnn.results import rows, shipped
 from pixelrnn.results.descriptions import Settings, TableFile
 from pixelrnn.results.rows import Catalogue
 
-GROUPS = ("benchmark", "experiment", "sizes", "sweep")
+GROUPS = ("benchmark", "experiment", "scale", "sizes", "sweep")
 """Groups of whole configurations, which may have no folder in conf."""
 
 _registered: set[tuple[str, str]] = set()
@@ -49,8 +49,11 @@ def nodes(catalogue: Catalogue) -> dict[tuple[str, str], dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name, benchmark in catalogue.benchmarks.items():
         found["benchmark", name] = _node(benchmark.paper, f"benchmark {name}")
-        if benchmark.small is not None:
-            found["data", f"small_{name}"], found["sizes", name] = _small(benchmark.small, name)
+        for scale, settings in benchmark.others.items():
+            choice = f"{name}_at_{scale}"
+            found["data", choice], found["sizes", choice] = _scaled(settings, name)
+            if not (shipped.conf() / "scale" / f"{scale}.yaml").exists():
+                found["scale", scale] = _scale(scale)
     for name, settings in catalogue.settings.items():
         found["experiment", name] = _node(settings, f"row {name}")
     for name, table in catalogue.tables.items():
@@ -73,16 +76,22 @@ def _sweep(name: str, table: TableFile, catalogue: Catalogue) -> dict[str, Any]:
     return node | {"sweep_name": name, "hydra": {"sweeper": {"params": params}}}
 
 
-def _small(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The stand-in data, and everything else."""
+def _scale(name: str) -> dict[str, Any]:
+    """What a scale's file in conf says, if the scale asks for nothing of its own."""
+    choice = f"${{benchmark}}_at_{name}"
+    return {"defaults": [{"override /data": choice}, {"override /sizes": choice}, "_self_"]} | {
+        "scale_name": name
+    }
+
+
+def _scaled(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The data at a scale, and everything else."""
     own = {
         key.removeprefix("data."): value
         for key, value in settings.items()
         if key.startswith("data.")
     }
     others = {key: value for key, value in settings.items() if key.partition(".")[0] != "data"}
-    if "data" not in settings:
-        raise ConfigError(f"benchmark {name}: small: data: must be given")
     data = {"defaults": [settings["data"], "_self_"], **_nested(own)}
     return data, _node(others, f"benchmark {name}")
 

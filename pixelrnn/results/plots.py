@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pixelrnn import atomic
+from pixelrnn.results.descriptions import PAPER
 from pixelrnn.results.tables import Table
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -29,7 +30,7 @@ def table_plot(table: Table, path: Path) -> None:
     places = list(range(len(lines)))[::-1]
     figure = Figure(figsize=(9, 1.2 + 0.45 * len(lines)), layout="constrained")
     published = any(line.published is not None for line in lines)
-    own_axes = published and table.scale != "paper"
+    own_axes = published and table.scale != PAPER
     axes = figure.subplots(1, 2 if own_axes else 1, sharey=True, squeeze=False)[0]
     if published:
         axes[0].plot([line.published for line in lines], places, "o", color="0.4", label="paper")

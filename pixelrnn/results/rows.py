@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import descriptions, shipped
-from pixelrnn.results.descriptions import Benchmark, Row, Scale, Settings, TableFile
+from pixelrnn.results.descriptions import PAPER, Benchmark, Row, Settings, TableFile
 from pixelrnn.results.expected import Expected, expected
 from pixelrnn.runs import check
 
@@ -53,15 +53,15 @@ class Catalogue:
         """The data and sizes that a row shares with others."""
         return self.benchmarks.get(self.settings[identity(row)].get("benchmark", ""))
 
-    def scales(self, table: TableFile) -> list[Scale]:
+    def scales(self, table: TableFile) -> list[str]:
         """At which scales there is a table."""
         if table.scales is not None:
             return table.scales
         benchmarks = [self.benchmark(row) for row in table.rows]
-        small = all(found is not None and found.small is not None for found in benchmarks)
-        return ["paper", "small"] if small else ["paper"]
+        named = [found.scales if found else [PAPER] for found in benchmarks]
+        return [scale for scale in named[0] if all(scale in others for others in named)]
 
-    def expected(self, table: TableFile, row: Row, scale: Scale) -> Expected:
+    def expected(self, table: TableFile, row: Row, scale: str) -> Expected:
         """The settings that a run must have to fill a row of a table."""
         settings = self.settings[identity(row)]
         own_conf = self.folder.parent if self.folder else None
@@ -70,7 +70,7 @@ class Catalogue:
     def command(self, row: Row, scale: str) -> str:
         """The command that trains a row."""
         words = ["pixelrnn train", f"experiment={identity(row)}"]
-        if scale != "paper":
+        if scale != PAPER:
             words.append(f"scale={scale}")
         if identity(row) in self.own and str(self.folder) != os.environ.get("PIXELRNN_TABLES"):
             words.append(f"paths.tables={self.folder}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pixelrnn.errors import ConfigError
 from pixelrnn.results import collect
 from pixelrnn.results.collect import Run
-from pixelrnn.results.descriptions import Row, Scale
+from pixelrnn.results.descriptions import PAPER, Row
 from pixelrnn.results.rows import Catalogue
 
 
@@ -42,7 +42,7 @@ class Table:
 
     Attributes:
         name: of the table's file.
-        scale: the paper's data and sizes, or the small ones.
+        scale: the paper's data and sizes, or others.
         title: what the table compares.
         source: where the paper has it.
         split: the images that the numbers are of.
@@ -53,7 +53,7 @@ class Table:
     """
 
     name: str
-    scale: Scale
+    scale: str
     title: str
     source: str
     split: str
@@ -70,15 +70,15 @@ class Table:
     def caption(self) -> str:
         """Everything that a reader must know about the numbers."""
         text = f"{self.source}. {self.title}. {self.unit}, {self.split} images; lower is better."
-        if self.scale != "paper":
+        if self.scale != PAPER:
             text += (
-                f" scale={self.scale}: stand-in data and small networks, so that only the order of "
-                "the rows can be compared with the paper, not the values."
+                f" scale={self.scale}: data or sizes that are not the paper's, so that only the "
+                "order of the rows can be compared with the paper, not the values."
             )
         return text
 
 
-def fill(catalogue: Catalogue, name: str, scale: Scale, runs: Sequence[Run]) -> Table:
+def fill(catalogue: Catalogue, name: str, scale: str, runs: Sequence[Run]) -> Table:
     """Fill a table with what has been run.
 
     Args:

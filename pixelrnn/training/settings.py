@@ -51,7 +51,7 @@ class Settings:
         evaluate: the splits that the record holds exact likelihoods of.
         label: what the run is about, `<data>-<model>`; its folder is named by it.
         sweep_name: groups runs in W&B and tables.
-        scale_name: "small": a row of the paper's tables on stand-in data; null: as configured.
+        scale_name: the scale at which a row of a table was asked for; null: as configured.
         init_from: a run folder, a checkpoint or a .safetensors file with the weights that training
             begins with: a run's best, averaged if it averages. Optimiser, schedule and steps begin
             anew. The weights are part of what the run is, the place they come from is not.
@@ -82,7 +82,7 @@ class Settings:
     threads: Positive | None = None
     evaluate: Splits = field(default_factory=lambda: ["val", "test"])
     sweep_name: str | None = None
-    scale_name: Literal["small"] | None = None
+    scale_name: str | None = None
     init_from: Folder | None = None
     resume: Resume = "auto"
     skip_bad_steps: Count = 0

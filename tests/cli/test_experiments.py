@@ -9,7 +9,7 @@ from pixelrnn.cli import compose, train
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import jobs
 from pixelrnn.ops import masks
-from pixelrnn.results import collect, rows, tables
+from pixelrnn.results import collect, hydra_groups, rows, tables
 from pixelrnn.runs import nodes
 from pixelrnn.training import parts, run
 from tests.cli.commands import needed
@@ -71,7 +71,7 @@ def test_full_size_has_the_papers_parameter_count(name, without_weights):
 @pytest.mark.parametrize(("name", "scale"), EXPERIMENTS)
 def test_a_run_of_an_experiment_fills_its_rows(name, scale):
     """And no others."""
-    words = [f"experiment={name}"] + (["scale=small"] if scale == "small" else [])
+    words = [f"experiment={name}"] + ([f"scale={scale}"] if scale != "paper" else [])
     config = resolved(*words)
     command = f"pixelrnn train {' '.join(words)}"
     for name_of_table, table in CATALOGUE.tables.items():
@@ -90,7 +90,7 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
     settings = CATALOGUE.settings[name]
     if "small" in SCALES[name]:
         words.append("scale=small")
-        settings = CATALOGUE.benchmarks[settings["benchmark"]].small | settings
+        settings = CATALOGUE.benchmarks[settings["benchmark"]].others["small"] | settings
     words += ["data.size=8"] if settings["data"] == "patches" else []
     config = resolved(f"experiment={name}", *words)
     module, data = parts.module(config), nodes.build(config["data"])
@@ -111,6 +111,7 @@ def test_every_experiment_takes_a_step_on_stand_in_data(name):
 @pytest.mark.parametrize("table", CATALOGUE.tables)
 def test_a_sweep_is_the_rows_of_its_table(table):
     spec = CATALOGUE.tables[table]
+    hydra_groups.register()
     for scale in CATALOGUE.scales(spec):
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             words = [f"sweep={table}", f"scale={scale}"]
@@ -149,7 +150,7 @@ def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
     assert {scale for *_, scale in seen} == {"small"}
 
 
-def test_scale_small_alone_scales_nothing(capfd):
+def test_a_scale_alone_scales_nothing(capfd):
     assert main(["train", "scale=small"]) == 2
     assert "scale=small: of which benchmark?" in capfd.readouterr().err
 
@@ -191,3 +192,9 @@ def test_each_process_gets_its_share_of_threads(launcher, package, devices, thre
     assert config.threads == threads
     if launcher == "slurm_ddp":
         assert config.hydra.launcher.gpus_per_node == config.hydra.launcher.tasks_per_node == 8
+
+
+def test_a_scale_that_the_benchmark_lacks_is_one_line(capfd):
+    assert main(["train", "experiment=cifar10_row_lstm", "scale=fashion"]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "benchmark=cifar10 has only scale=paper, scale=small" in line

@@ -184,7 +184,7 @@ def test_what_cannot_be_written_is_one_line_below_the_table(tmp_path, capsys, ou
     [
         (["table"], "name: must be given"),
         (["table", "table9"], "table9: no such table"),
-        (["table", "table2", "scale=tiny"], "scale=tiny: input should be 'paper' or 'small'"),
+        (["table", "table2", "scale=tiny"], "table2: only at scale=paper, scale=small"),
         (["runs", "n=0"], "n=0: input should be greater than or equal to 1"),
         (["runs", "bye=val/nll"], "bye: no such key; did you mean by"),
         (["runs", "table2"], "table2: expected key=value"),

@@ -2,6 +2,7 @@
 
 import statistics
 
+from pixelrnn.results.descriptions import PAPER
 from pixelrnn.results.tables import Line, Table
 
 HEADER = ("row", "paper", "ours", "difference", "seeds", "steps", "weights", "minutes", "to get it")
@@ -54,7 +55,7 @@ def _ours(table: Table, line: Line, values: list[float]) -> str:
 
 
 def _difference(table: Table, line: Line, values: list[float]) -> str:
-    if table.scale != "paper" or line.published is None:
+    if table.scale != PAPER or line.published is None:
         return "-"
     return f"{statistics.fmean(values) - line.published:+.{_digits(table)}f}"
 
