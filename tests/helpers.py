@@ -24,6 +24,7 @@ from pixelrnn.models import (
     RowLSTM,
 )
 from pixelrnn.ops import subsampling
+from pixelrnn.symbols import dtype as symbol_dtype
 
 
 @dataclass(frozen=True)
@@ -212,12 +213,13 @@ def name_of(case) -> str:
 
 
 def all_images(image_shape, levels) -> Tensor:
-    """Every image there is: uint8 (levels ** (C H W), C, H, W)."""
+    """Every image there is: (levels ** (C H W), C, H, W)."""
     pixels = image_shape[0] * image_shape[1] * image_shape[2]
     symbols = list(itertools.product(range(levels), repeat=pixels))
-    return torch.tensor(symbols, dtype=torch.uint8).view(-1, *image_shape)
+    return torch.tensor(symbols, dtype=symbol_dtype(levels)).view(-1, *image_shape)
 
 
 def random_images(n, image_shape, levels, seed=0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(levels, (n, *image_shape), generator=generator, dtype=torch.uint8)
+    dtype = symbol_dtype(levels)
+    return torch.randint(levels, (n, *image_shape), generator=generator, dtype=dtype)

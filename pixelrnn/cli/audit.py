@@ -62,8 +62,7 @@ def audit(
     """
     record.require(Path(run))
 
-    import torch
-
+    from pixelrnn import symbols
     from pixelrnn.cli import class_labels, outputs
     from pixelrnn.compression.audit import audited
     from pixelrnn.data.synthetic import SyntheticImages
@@ -76,7 +75,7 @@ def audit(
     process.set_up(threads)
     model = load.load_model(run).to(device)
     data = load.load_data(record.folder_of(Path(run)))
-    images = torch.from_numpy(data.images(split)[:n].copy())
+    images = symbols.tensor(data.images(split)[:n].copy())
     if n and len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
     labels = class_labels.of_split(model, data, split, n)

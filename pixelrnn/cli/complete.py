@@ -60,7 +60,8 @@ def complete(
         threads: of the CPU; null: what suits the model.
 
     Returns:
-        Path of the picture; the array, uint8 (n * (draws + 2), C, H, W), lies beside it as .npy.
+        Path of the picture; the array, uint8 (n * (draws + 2), C, H, W), lies beside it as .npy. Of
+        codes, which are no pictures, there is the array alone (`pixelrnn sample`).
 
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
@@ -87,7 +88,7 @@ def complete(
         draws *= len(classes)
     elif labels is not None:
         labels = labels.repeat_interleave(draws)
-    outputs.check_memory(n * (draws + 2), model.image_shape)
+    outputs.check_memory(n * (draws + 2), model)
     suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
     target = outputs.target(run, out, f"complete-{occlude}-seed{seed}{suffix}")
     known = occlusion(occlude, *model.image_shape[1:])
@@ -108,7 +109,7 @@ def complete(
         torch.cat([image[None] * known, drawn, image[None]])
         for image, drawn in zip(images, _regrouped(completed, draws), strict=True)
     )
-    return outputs.save(rows, model.levels, target, columns=draws + 2)
+    return outputs.save(rows, model, target, columns=draws + 2)
 
 
 def _first_images(data: "PixelDataModule", split: Split, n: int) -> "Tensor":
@@ -117,14 +118,13 @@ def _first_images(data: "PixelDataModule", split: Split, n: int) -> "Tensor":
     Raises:
         ConfigError: the split has fewer.
     """
-    import torch
-
+    from pixelrnn import symbols
     from pixelrnn.errors import ConfigError
 
     images = data.images(split)
     if len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")
-    return torch.from_numpy(images[:n].copy())
+    return symbols.tensor(images[:n].copy())
 
 
 def _regrouped(chunks: "Iterator[Tensor]", size: int) -> "Iterator[Tensor]":

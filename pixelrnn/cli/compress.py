@@ -38,7 +38,7 @@ def compress(
     Args:
         run: run folder, or a checkpoint file.
         in_: a folder of PNG pictures, a pattern such as "photos/*.png", several pictures, or one
-            array .npy of uint8 (N, C, H, W).
+            array .npy of integers (N, C, H, W).
         out: the file to write, such as images.prnn.
         labels: of a class-conditional model: an array .npy of integers (N,), or the name or number
             of one class for all images, or "likeliest", which tries all and takes the one that

@@ -45,7 +45,8 @@ def data(
         _prepare(module.image_set, console)
         module.setup()
         _describe(module, console)
-        console.print(f"{_SHOWN} training images: {_picture(module, root)}", soft_wrap=True)
+        if module.image_set.pictured:
+            console.print(f"{_SHOWN} training images: {_picture(module, root)}", soft_wrap=True)
     elif overrides:
         raise ConfigError(f"{', '.join(overrides)}: of which set? Give its name first")
     else:
@@ -195,14 +196,13 @@ def _prepare(image_set: Any, console: Any) -> None:
 def _picture(module: Any, root: Path) -> Path:
     """Draw the first training images in a grid; returns the file."""
     import numpy as np
-    import torch
 
-    from pixelrnn import pictures
+    from pixelrnn import pictures, symbols
     from pixelrnn.atomic import replacing
     from pixelrnn.data.disk import explained
 
     path = root / f"{module.dataset_id}.png"
-    images = torch.from_numpy(np.array(module.images("train")[:_SHOWN]))
+    images = symbols.tensor(np.array(module.images("train")[:_SHOWN]))
     with explained(path), replacing(path, "wb") as file:
         pictures.grid(images, module.levels).save(file, format="png")
     return path

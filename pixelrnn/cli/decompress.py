@@ -34,8 +34,9 @@ def decompress(
     Args:
         run: run folder, or a checkpoint file: the one that coded them.
         in_: the file.
-        out: a new folder of PNG pictures, or an array .npy of uint8 (N, C, H, W); the labels of a
-            class-conditional model, int64 (N,), come beside it as -labels.npy.
+        out: a new folder of PNG pictures, or an array .npy of uint8 (N, C, H, W); of uint16 above
+            256 levels, which no picture has. The labels of a class-conditional model, int64 (N,),
+            come beside it as -labels.npy.
         machine: any tries on a machine that may round otherwise than the one that coded; a wrong
             pixel is still refused.
         accelerator: where to compute.
@@ -50,9 +51,12 @@ def decompress(
     """
     record.require(Path(run))
 
+    import numpy as np
+
+    from pixelrnn import symbols
     from pixelrnn.cli import outputs
     from pixelrnn.compression import codec, container, image_files
-    from pixelrnn.errors import CompressionError
+    from pixelrnn.errors import CompressionError, ConfigError
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
@@ -62,6 +66,11 @@ def decompress(
         with open(in_, "rb") as file:
             header = container.Reader(file).header
             file.seek(0)
+            if header.levels > 256 and path.suffix != ".npy":
+                raise ConfigError(
+                    f"out={out}: the images have {header.levels} levels, and pictures 256 at most: "
+                    "name an array, such as out=x.npy"
+                )
             model = load.load_model(run).to(device)
             labels: list[Tensor] = []
             chunks = _images(
@@ -70,12 +79,13 @@ def decompress(
             with outputs.explained(path):
                 if path.suffix == ".npy":
                     shape = (header.count, *header.image_shape)
-                    image_files.write_array(path, chunks, shape)
+                    stored = symbols.stored(header.levels)
+                    image_files.write_array(path, chunks, shape, stored)
                 else:
                     image_files.write_pictures(path, chunks, header.levels)
                 if labels:
                     beside = image_files.labels_beside(path)
-                    image_files.write_array(beside, labels, (header.count,), "<i8")
+                    image_files.write_array(beside, labels, (header.count,), np.dtype("<i8"))
     except CompressionError as error:
         raise CompressionError(f"{in_}: {error}") from error
     except OSError as error:

@@ -203,8 +203,7 @@ class OfRun(Drawing):
         Raises:
             ConfigError: the split has fewer images, or not the classes of the model.
         """
-        import torch
-
+        from pixelrnn import symbols
         from pixelrnn.cli import class_labels
 
         images = self.data.images(split)
@@ -213,7 +212,7 @@ class OfRun(Drawing):
             asked = " ".join(f"{key}={value}" for key, value in zip(keys, (first, n), strict=False))
             raise ConfigError(f"{asked}: the {split} split has {len(images)} images")
         labels = class_labels.of_split(self.model, self.data, split, first + n)
-        chosen = torch.from_numpy(images[first : first + n].copy())
+        chosen = symbols.tensor(images[first : first + n].copy())
         return chosen, None if labels is None else labels[first:]
 
     def samples(
@@ -233,7 +232,7 @@ class OfRun(Drawing):
 
         from pixelrnn.generation.sources import for_images
 
-        outputs.check_memory(n, self.model.image_shape)
+        outputs.check_memory(n, self.model)
         labels = None
         if self.model.classes is not None:
             labels = torch.arange(n) % self.model.classes

@@ -11,12 +11,14 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from pixelrnn import atomic
+from pixelrnn import atomic, symbols
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.runs import record
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from pixelrnn.models.base import ImageDistribution
 
 ENDINGS = (".png", ".npy")
 PICTURED = 1024
@@ -57,15 +59,14 @@ def make_folder(folder: Path) -> None:
             raise PermissionError(13, "Permission denied")
 
 
-def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
-    """Refuse more images than the memory of this machine holds.
+def check_memory(n: int, model: "ImageDistribution") -> None:
+    """Refuse more images of a model than the memory of this machine holds, with room for a copy.
 
     Raises:
         ConfigError: names the number that would fit.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    colors, rows, columns = image_shape
-    most = memory // (2 * colors * rows * columns)
+    most = memory // (2 * math.prod(model.image_shape) * symbols.dtype(model.levels).itemsize)
     if n > most:
         raise ConfigError(
             f"n={n}: this machine's memory holds about {most:,} images; draw them by several "
@@ -73,18 +74,18 @@ def check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def check_space(n: int, image_shape: tuple[int, int, int], path: Path) -> None:
-    """Refuse more images than the disc holds, their classes included.
+def check_space(n: int, model: "ImageDistribution", path: Path) -> None:
+    """Refuse more images of a model than the disc holds, their classes included.
 
     Args:
         n: number of images.
-        image_shape: (C, H, W), one byte for each sub-pixel.
+        model: that makes them.
         path: where the array goes.
 
     Raises:
         ConfigError: names the number that would fit.
     """
-    each = math.prod(image_shape) + _LABEL_BYTES
+    each = math.prod(model.image_shape) * symbols.stored(model.levels).itemsize + _LABEL_BYTES
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(folder).free
     if n * each > free:
@@ -96,29 +97,32 @@ def check_space(n: int, image_shape: tuple[int, int, int], path: Path) -> None:
 
 def save(
     chunks: "Iterable[Tensor]",
-    levels: int,
+    model: "ImageDistribution",
     path: Path,
     columns: int | None = None,
     labels: "Tensor | None" = None,
 ) -> Path:
     """Write all images, or those finished when the drawing breaks off, as `path`.npy and .png.
 
-    Each batch goes into the file as it comes; the picture shows the first `PICTURED` images.
+    Each batch goes into the file as it comes; the picture shows the first `PICTURED` images. There
+    is none of images that are no pictures (`ImageDistribution.pictured`).
 
     Args:
-        chunks: uint8 (B, C, H, W) each.
-        levels: values of a sub-pixel.
+        chunks: uint8 (B, C, H, W) each; int32 above 256 levels, of which uint16 is written.
+        model: that makes them.
         path: without ending.
         columns: of the picture; None: about a square.
         labels: classes of all images, int64 (N,); those of the finished ones are written as
             `path`-labels.npy.
 
     Returns:
-        Path of the picture.
+        Path of the picture, or of the array if there is none.
 
     Raises:
         RunError: the disc is full or cannot be written.
     """
+    import torch
+
     array = path.with_name(f"{path.name}.npy")
     stopped: BaseException | None = None
     shown: list[Tensor] = []
@@ -126,21 +130,28 @@ def save(
         stream = _Stream(file)
         try:
             for images in chunks:
-                stream.append(images.cpu().numpy())
-                if sum(map(len, shown)) < PICTURED:
+                stream.append(symbols.array(images, model.levels))
+                if model.pictured and sum(map(len, shown)) < PICTURED:
                     shown.append(images.cpu())
         except BaseException as error:
             if not stream.count:
                 raise
             stopped = error  # what is finished is written all the same
         stream.finish()
-    said = _write_beside(stream.count, shown, levels, path, columns, labels)
+    if labels is not None:
+        _write_array(path.with_name(f"{path.name}-labels.npy"), labels[: stream.count])
+    result = array
+    if model.pictured:
+        many = stream.count > PICTURED
+        first = torch.cat(shown)[:PICTURED]
+        result = save_picture(first, model.levels, path, None if many else columns)
+    said = _said(stream.count, result, labels is not None)
     if stopped is not None:
         print(f"broken off: only {said}", file=sys.stderr)
         with explained(array):
             raise stopped
     print(said)
-    return path.with_name(f"{path.name}.png")
+    return result
 
 
 def save_picture(images: "Tensor", levels: int, path: Path, columns: int | None = None) -> Path:
@@ -193,24 +204,13 @@ class _Stream:
         np.lib.format.write_array_header_1_0(self.file, about)
 
 
-def _write_beside(
-    count: int,
-    shown: "list[Tensor]",
-    levels: int,
-    path: Path,
-    columns: int | None,
-    labels: "Tensor | None",
-) -> str:
-    """Write picture and classes; returns what to tell the user."""
-    import torch
-
-    if labels is not None:
-        _write_array(path.with_name(f"{path.name}-labels.npy"), labels[:count])
-    many = count > PICTURED
-    picture = save_picture(torch.cat(shown)[:PICTURED], levels, path, None if many else columns)
-    beside = " and .npy" if labels is None else ", .npy and -labels.npy"
-    of_first = f" (of the first {PICTURED:,})" if many else ""
-    return f"{count} images: {picture}{of_first}{beside}"
+def _said(count: int, written: Path, labelled: bool) -> str:
+    """What to tell the user: how many images there are, and where."""
+    if written.suffix == ".npy":
+        return f"{count} images: {written}{' and -labels.npy' if labelled else ''}"
+    beside = ", .npy and -labels.npy" if labelled else " and .npy"
+    of_first = f" (of the first {PICTURED:,})" if count > PICTURED else ""
+    return f"{count} images: {written}{of_first}{beside}"
 
 
 def _write_array(path: Path, values: "Tensor") -> None:

@@ -40,14 +40,15 @@ def sample(
         batch_size: images drawn together; it does not change them.
         temperature: below 1 sharpens the distributions; 1 draws from the model.
         seed: seed of the draws.
-        grow: rewrite the picture after every row, to watch it grow.
+        grow: rewrite the picture after every row, to watch it grow; codes have no picture.
         out: path of the picture and the array; null: in the run's folder of samples.
         accelerator: where to compute.
         threads: of the CPU; null: what suits the model.
 
     Returns:
         Path of the picture; the array, uint8 (n, C, H, W), lies beside it as .npy, and the classes
-        of its images, int64 (n,), as -labels.npy.
+        of its images, int64 (n,), as -labels.npy. Of codes, which are no pictures, there is the
+        array alone, uint16 where there are more than 256 levels.
 
     Raises:
         RunError: there is no such run, it is damaged, or `out` cannot be written.
@@ -68,7 +69,7 @@ def sample(
     classes = class_labels.chosen(label, model)
     each = n or (64 if classes is None or len(classes) == 1 else 8)
     total = each * len(classes or [0])
-    outputs.check_space(total, model.image_shape, Path(out or run))
+    outputs.check_space(total, model, Path(out or run))
     labels = None if classes is None else torch.tensor(classes).repeat_interleave(each)
     columns = each if classes and len(classes) > 1 else None
     suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
@@ -83,6 +84,6 @@ def sample(
         None if labels is None else labels.to(device),
         batch_size=batch_size,
         progress=sys.stderr.isatty(),
-        on_row=show_row if grow else None,
+        on_row=show_row if grow and model.pictured else None,
     )
-    return outputs.save(chunks, model.levels, target, columns, labels)
+    return outputs.save(chunks, model, target, columns, labels)

@@ -2,7 +2,8 @@
 
 A file holds streams of a bounded number of images, and a stream batches that are walked together;
 memory is that of one stream. The images of a batch are coded side by side in one stream, so that
-the end of a stream (64 bits at most) is paid once for many images.
+the end of a stream (64 bits at most) is paid once for many images. Where this room says uint8,
+images of more than 256 levels are int32 (`symbols`).
 """
 
 import io
@@ -14,7 +15,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from pixelrnn import threads
+from pixelrnn import symbols, threads
 from pixelrnn.compression import container, headers, streams
 from pixelrnn.compression.headers import Machine
 from pixelrnn.compression.numerics import Mode, Walker
@@ -144,7 +145,7 @@ def decompress_labelled(
         progress: see `decompress`.
     """
     parts = list(read(model, io.BytesIO(data), machine=machine, progress=progress))
-    nothing = torch.zeros(0, *model.image_shape, dtype=torch.uint8)
+    nothing = torch.zeros(0, *model.image_shape, dtype=symbols.dtype(model.levels))
     images = torch.cat([nothing, *(part.images for part in parts)])
     if model.classes is None:
         return Decoded(images, None)

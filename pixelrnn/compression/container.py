@@ -114,7 +114,8 @@ class Stream:
         images: how many.
         raw: pixels packed bit by bit, not coded.
         payload: coded symbols, or packed pixels.
-        digest: SHA-256 of the pixels, uint8 (images, C, H, W), and of the packed labels.
+        digest: SHA-256 of the pixels, uint8 (images, C, H, W) or little-endian uint16 above 256
+            levels, and of the packed labels.
         labels: packed labels; empty if the model has no classes.
     """
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pixelrnn import atomic
+from pixelrnn import atomic, symbols
 from pixelrnn.compression.codec import Take
 from pixelrnn.errors import DataError
 
@@ -35,8 +35,8 @@ def opened(names: list[str], image_shape: tuple[int, int, int], levels: int) -> 
     """The images of one array, or of folders, patterns and files of PNG pictures.
 
     Args:
-        names: one `.npy` of uint8 (N, C, H, W); or pictures in the order given, those of a folder
-            or pattern by name.
+        names: one `.npy` of integers (N, C, H, W); or pictures in the order given, those of a
+            folder or pattern by name, which have 256 levels at most.
         image_shape: (C, H, W) that each must have.
         levels: values of a sub-pixel.
 
@@ -45,6 +45,11 @@ def opened(names: list[str], image_shape: tuple[int, int, int], levels: int) -> 
     """
     arrays = [name for name in names if name.endswith(".npy")]
     if not arrays:
+        if levels > 256:
+            raise DataError(
+                f"in={' '.join(names)}: pictures have 256 levels at most, and the model has "
+                f"{levels}: give an array .npy of integers (N, C, H, W)"
+            )
         paths = [path for name in names for path in _pictures(name)]
         if not paths:
             raise DataError(f"in={' '.join(names)}: no PNG pictures there")
@@ -53,7 +58,7 @@ def opened(names: list[str], image_shape: tuple[int, int, int], levels: int) -> 
     if len(names) > 1:
         raise DataError(f"in={arrays[0]}: an array must be given alone")
     array = _array(Path(arrays[0]), image_shape, levels)
-    return Images(len(array), lambda part: torch.from_numpy(np.array(array[part])))
+    return Images(len(array), lambda part: _of_array(array[part], levels))
 
 
 def labels(path: str | None) -> Tensor | None:
@@ -76,21 +81,21 @@ def labels_beside(path: Path) -> Path:
 
 
 def write_array(
-    path: Path, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: str = "|u1"
+    path: Path, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: np.dtype
 ) -> None:
     """Write images as they come to a `.npy`, which is there only when all came.
 
     Args:
         path: of the array.
-        chunks: uint8 (n, C, H, W); or others, of `dtype`.
-        shape: (N, C, H, W) of all.
-        dtype: as NumPy's files name it.
+        chunks: integers (n, ...), which `dtype` can hold.
+        shape: (N, ...) of all.
+        dtype: of the array.
     """
     with atomic.replacing(path, "wb") as file:
-        form = {"descr": dtype, "fortran_order": False, "shape": shape}
+        form = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, form)
         for images in chunks:
-            file.write(images.contiguous().numpy().tobytes())
+            file.write(images.numpy().astype(dtype, copy=False).tobytes())
 
 
 def write_pictures(folder: Path, chunks: Iterable[Tensor], levels: int) -> None:
@@ -175,13 +180,20 @@ def _picture(path: Path, image_shape: tuple[int, int, int], level_of: np.ndarray
 
 def _array(path: Path, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:
     found = _loaded(path)
-    if found.dtype != np.uint8 or found.ndim != 4 or found.shape[1:] != image_shape:
+    if found.dtype.kind not in "iu" or found.ndim != 4 or found.shape[1:] != image_shape:
         expected = ", ".join(map(str, image_shape))
-        raise DataError(f"{path}: expected uint8 (N, {expected}), got {found.dtype} {found.shape}")
+        raise DataError(
+            f"{path}: expected integers (N, {expected}), got {found.dtype} {found.shape}"
+        )
     for start in range(0, len(found), 4096):
-        if found[start : start + 4096].max() >= levels:
+        block = found[start : start + 4096]
+        if block.max() >= levels or block.min() < 0:
             raise DataError(f"{path}: holds values that are not below the model's {levels} levels")
     return found
+
+
+def _of_array(images: np.ndarray, levels: int) -> Tensor:
+    return symbols.tensor(images.astype(symbols.stored(levels)))
 
 
 def _loaded(path: Path) -> np.ndarray:

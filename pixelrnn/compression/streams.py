@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pixelrnn import symbols
 from pixelrnn.compression import container, raw, sources
 from pixelrnn.compression import labels as packing
 from pixelrnn.compression.coder import Decoder, Encoder
@@ -49,7 +50,7 @@ def encoded(
     packed = b""
     if labels is not None and header.classes is not None:
         packed = packing.packed(labels.cpu(), header.classes)
-    digest = _digest(images, packed)
+    digest = _digest(images, packed, header)
     if len(payload) >= header.raw_bytes(len(images)):
         return Stream(len(images), True, raw.packed(images, header.levels), digest, packed)
     return Stream(len(images), False, payload, digest, packed)
@@ -69,7 +70,7 @@ def decoded(walker: Walker, header: Header, stream: Stream, bar: Progress) -> De
         bar.images(stream.images)
     else:
         images = _walked(walker, header, stream, labels, bar)
-    if _digest(images, stream.labels) != stream.digest:
+    if _digest(images, stream.labels, header) != stream.digest:
         raise CompressionError(
             "decodes to other pixels than were coded: the machine computes otherwise, or its "
             "memory is faulty; nothing is given out"
@@ -77,8 +78,8 @@ def decoded(walker: Walker, header: Header, stream: Stream, bar: Progress) -> De
     return Decoded(images, labels)
 
 
-def _digest(images: Tensor, packed_labels: bytes) -> bytes:
-    return container.digest(images.contiguous().numpy().tobytes(), packed_labels)
+def _digest(images: Tensor, packed_labels: bytes, header: Header) -> bytes:
+    return container.digest(symbols.array(images, header.levels).tobytes(), packed_labels)
 
 
 def _walked(

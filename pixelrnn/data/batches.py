@@ -1,6 +1,8 @@
 """Datasets that are asked for a whole batch at once and know in which epoch they are asked.
 
-A loader of ours gives `Examples`: images and, where the set has labels, their classes.
+A loader of ours gives `Examples`: images and, where the set has labels, their classes. Where a
+docstring says uint8, images of more than 256 levels are uint16 or int32 in an array, and int32 in a
+batch (`symbols`).
 
 Axes: `N` images, `b` images of a batch, `C` colours, `H W` image.
 """
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelrnn import symbols
 from pixelrnn.data.sampler import Batch
 
 
@@ -78,12 +81,12 @@ class Images(Dataset[Tensor]):
     def __getitem__(self, batch: Batch) -> Tensor:
         """uint8 (b, C, H, W), a copy."""
         if not isinstance(self.images, np.memmap):
-            return torch.from_numpy(self.images[batch.indices])
+            return symbols.tensor(self.images[batch.indices])
         # a cold disc likes to be read front to back
         order = np.argsort(batch.indices)
-        images = np.empty((len(order), *self.images.shape[1:]), np.uint8)
+        images = np.empty((len(order), *self.images.shape[1:]), self.images.dtype)
         images[order] = self.images[batch.indices[order]]
-        return torch.from_numpy(images)
+        return symbols.tensor(images)
 
     def __getstate__(self) -> dict[str, Any]:
         """The array, or where it is mapped from."""
@@ -117,7 +120,7 @@ class DeviceImages(Dataset[Tensor]):
     """
 
     def __init__(self, images: np.ndarray, device: torch.device) -> None:
-        self.images = torch.from_numpy(np.array(images)).to(device)
+        self.images = symbols.tensor(np.array(images)).to(device)
 
     def __len__(self) -> int:
         """The number of images."""
@@ -191,4 +194,4 @@ class RandomCrops(Dataset[Tensor]):
             self.tiles[index % len(self.tiles), :, top : top + self.size, left : left + self.size]
             for index, (top, left) in zip(batch.indices, corners, strict=True)
         ]
-        return torch.from_numpy(np.stack(crops))
+        return symbols.tensor(np.stack(crops))

@@ -3,15 +3,22 @@
 Axes: `N` images, `C` colours, `H W` image.
 """
 
+import math
+
 import numpy as np
 
+from pixelrnn import symbols
 from pixelrnn.errors import DataError
+
+_BLOCK = 2**22  # values that are looked at together: of a memory map few are in memory
 
 
 def check_images(
     title: str, images: np.ndarray, image_shape: tuple[int, int, int], levels: int
 ) -> None:
     """Refuse what is not uint8 (N, C, H, W), N at least 1, with values below `levels`.
+
+    Above 256 levels the dtype is uint16 or int32.
 
     Args:
         title: names the set and the split, for the error text.
@@ -22,14 +29,23 @@ def check_images(
     Raises:
         DataError: says what was expected and what was found.
     """
-    if images.dtype != np.uint8 or images.shape[1:] != tuple(image_shape):
+    wide = levels > 256
+    dtypes = (np.uint16, np.int32) if wide else (np.uint8,)
+    if images.dtype not in dtypes or images.shape[1:] != tuple(image_shape):
         raise DataError(
-            f"{title}: expected uint8 images {image_shape}, found {images.dtype} {images.shape[1:]}"
+            f"{title}: expected {'uint16 or int32' if wide else 'uint8'} images {image_shape}, "
+            f"found {images.dtype} {images.shape[1:]}"
         )
     if len(images) == 0:
         raise DataError(f"{title}: no images")
-    if levels < 256 and images.max() >= levels:
-        raise DataError(f"{title}: values must be below {levels}, found {images.max()}")
+    if levels in (256, symbols.MOST_LEVELS) and images.dtype.kind == "u":
+        return  # the dtype has no other values
+    each = math.prod(image_shape)
+    for start in range(0, len(images), max(1, _BLOCK // each)):
+        block = images[start : start + max(1, _BLOCK // each)]
+        if block.max() >= levels or block.min() < 0:
+            wrong = block.min() if block.min() < 0 else block.max()
+            raise DataError(f"{title}: values must be below {levels}, found {wrong}")
 
 
 def check_labels(title: str, labels: np.ndarray | None, count: int, classes: int | None) -> None:

@@ -1,6 +1,7 @@
 """What the images of a data set are: the contract that every set fulfils.
 
-An image set knows no loader and no model. `PixelDataModule` (base.py) serves it.
+An image set knows no loader and no model. `PixelDataModule` (base.py) serves it. Where a docstring
+says uint8, images of more than 256 levels are uint16 or int32 (`symbols`).
 Axes: `N` images, `C` colours, `H W` image.
 """
 
@@ -30,6 +31,7 @@ class ImageSet(ABC):
         splits: the splits that the set has; a set without validation images leaves "val" out.
         class_names: what the labels 0, 1, ... stand for, each name once; empty if the set has no
             labels. A model that is conditioned on classes keeps them with its weights.
+        pictured: whether the images can be shown as pictures, the levels as shades.
     """
 
     image_shape: tuple[int, int, int]
@@ -37,6 +39,7 @@ class ImageSet(ABC):
     dataset_id: str
     splits: tuple[Split, ...] = SPLITS
     class_names: tuple[str, ...] = ()
+    pictured: bool = True
 
     @abstractmethod
     def load(self, split: Split) -> np.ndarray:

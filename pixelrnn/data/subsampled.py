@@ -30,6 +30,7 @@ class Subsampled(ImageSet):
         self.dataset_id = f"{whole.dataset_id}_subsampled_{factor[0]}x{factor[1]}"
         self.splits = whole.splits
         self.class_names = whole.class_names
+        self.pictured = whole.pictured
 
     def load(self, split: Split) -> np.ndarray:
         """See `ImageSet.load`."""

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pixelrnn import symbols
 from pixelrnn.layers.apply import Context, Run
 from pixelrnn.likelihood.base import Likelihood
 
@@ -48,6 +49,10 @@ rows below it are still 0, or coarse."""
 
 
 def blank(network: Network, n: int) -> Tensor:
-    """Make images to fill in: uint8 (n, C, H, W), on the device of the network's weights."""
+    """Make images to fill in: uint8 (n, C, H, W), on the device of the network's weights.
+
+    Of more than 256 levels they are int32, here and wherever this room says uint8.
+    """
     device = next(iter(network.parameters())).device
-    return torch.zeros(n, *network.image_shape, dtype=torch.uint8, device=device)
+    dtype = symbols.dtype(network.likelihood.levels)
+    return torch.zeros(n, *network.image_shape, dtype=dtype, device=device)

@@ -26,8 +26,8 @@ def generate(
                 parameters = network(images, context)[row, column]  # (B, P)
                 earlier = images[:, :color, row, column]
                 log_probs = network.likelihood.level_log_probs(parameters, earlier, color)
-                symbols = source(log_probs, Position(row, column, color))
-                images[:, color, row, column] = symbols.to(torch.uint8)
+                chosen = source(log_probs, Position(row, column, color))
+                images[:, color, row, column] = chosen.to(images)
         if on_row:
             on_row(images, row)
     return images

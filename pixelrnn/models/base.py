@@ -3,7 +3,8 @@
     p(x) = prod over i of p(x_order[i] | x_order[0], ..., x_order[i - 1])
 
 Nothing outside a model knows which architecture it talks to. A public method checks its arguments;
-its private twin, named with an underscore, computes.
+its private twin, named with an underscore, computes. Where a docstring says uint8, images of more
+than 256 levels are int32 (`symbols`).
 
 Axes: `B` batch, `C` colours, `H W` image.
 """
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from pixelrnn import symbols
 from pixelrnn.description import Described
 from pixelrnn.generation.chunks import BATCH_SIZE, chunks
 from pixelrnn.generation.network import OnRow
@@ -60,6 +62,11 @@ class ImageDistribution(Described, nn.Module, ABC):
     def rows_walked(self) -> int:
         """How often a walk calls `on_row`: once for each row of each image that it goes over."""
         return self.image_shape[1]
+
+    @property
+    def pictured(self) -> bool:
+        """Whether images can be shown as pictures, the levels as shades; codes cannot."""
+        return self.levels <= 256
 
     def scales(self, images: Tensor) -> list[Tensor]:
         """The images as a model of several scales sees them, smallest first: here as they are.
@@ -269,5 +276,5 @@ class ImageDistribution(Described, nn.Module, ABC):
 
     def _joined(self, parts: Iterator[Tensor]) -> Tensor:
         device = next(self.parameters()).device
-        nothing = torch.zeros(0, *self.image_shape, dtype=torch.uint8, device=device)
+        nothing = torch.zeros(0, *self.image_shape, dtype=symbols.dtype(self.levels), device=device)
         return torch.cat([nothing, *parts])

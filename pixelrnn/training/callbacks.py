@@ -7,16 +7,16 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 
-from pixelrnn import atomic
 from pixelrnn.arguments import Positive, Seed, checked
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.training.sample_grid import sample_grid
+from pixelrnn.training import sample_grid
 
 
 class SampleGrid(Callback):
     """Draws images during training: a PNG in the run folder, and an image in W&B.
 
-    The draws have a generator of their own, so that they do not change the training.
+    Of codes, which are no pictures, there is an array .npy in the run folder alone. The draws have
+    a generator of their own, so that they do not change the training.
 
     Args:
         folder: where the pictures go.
@@ -41,11 +41,9 @@ class SampleGrid(Callback):
         if not due or not trainer.is_global_zero:
             return
         model = cast(ImageDistribution, pl_module.model)
-        picture = sample_grid(model, self.n, self.seed)
-        with atomic.replacing(self.folder / f"epoch-{epoch:04d}.png", "wb") as file:
-            picture.save(file, format="png")
+        picture = sample_grid.write(model, self.n, self.seed, self.folder / f"epoch-{epoch:04d}")
         for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
+            if picture is not None and hasattr(logger, "log_image"):
                 logger.log_image("samples", [picture], step=trainer.global_step)
 
 

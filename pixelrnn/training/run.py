@@ -24,7 +24,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
-from pixelrnn import atomic, threads
+from pixelrnn import threads
 from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
@@ -42,6 +42,7 @@ from pixelrnn.training import (
     parts,
     process,
     run_folder,
+    sample_grid,
     settings,
     tracking,
     weights,
@@ -49,10 +50,11 @@ from pixelrnn.training import (
 )
 from pixelrnn.training.evaluate import evaluate_splits
 from pixelrnn.training.module import PixelModule
-from pixelrnn.training.sample_grid import sample_grid
 
 COMPUTED = ("signature", "data_content", "init_weights")
 """Keys of config.yaml that no one can give: a run computes them."""
+
+_FINAL_SAMPLES = 36
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageD
     best = load.load_model(run)
     metrics = _evaluated(plan, best, ready.layout)
     if process.is_writer():
-        _final_samples(best, run, config["seed"])
+        sample_grid.write(best, _FINAL_SAMPLES, config["seed"], run / "samples" / "final")
     tracking.summarise(trainer.loggers, metrics)
     results = {
         "label": config["label"],
@@ -317,9 +319,3 @@ def _evaluated(plan: Plan, model: ImageDistribution, layout: devices.Layout) -> 
         progress=shown,
         processes=lambda: devices.arguments(layout, plan.config["trainer"]),
     )
-
-
-def _final_samples(model: ImageDistribution, run: Path, seed: int, n: int = 36) -> None:
-    picture = sample_grid(model, n, seed)
-    with atomic.replacing(run / "samples" / "final.png", "wb") as file:
-        picture.save(file, format="png")

@@ -124,7 +124,7 @@ def test_bad_input_is_one_line(run, digits, capfd):
         "text.npy": "not an array of numbers",
         "objects.npy": "not an array of numbers",
         "large.npy": "not below the model's 17 levels",
-        "wide.npy": "expected uint8 (N, 1, 8, 8), got uint8 (2, 1, 8, 9)",
+        "wide.npy": "expected integers (N, 1, 8, 8), got uint8 (2, 1, 8, 9)",
         "wide.png": "L of 8 rows and 9 columns, but the model takes L of 8 rows and 8",
         "color.png": "RGB of 8 rows",
         "shade.png": "none of the model's 17 levels",

@@ -84,12 +84,12 @@ def whole_number_decoder(data, table):
     return symbols
 
 
-@pytest.mark.parametrize("levels", LEVELS)
-def test_the_library_codes_with_our_tables_to_the_last_unit(levels):
-    table = tables.of_distributions(peaked(1500, levels))
+@pytest.mark.parametrize(("levels", "count"), [*((one, 1500) for one in LEVELS), (65_536, 40)])
+def test_the_library_codes_with_our_tables_to_the_last_unit(levels, count):
+    table = tables.of_distributions(peaked(count, levels))
     symbols = drawn(table)
     encoder = Encoder()
-    for part in (slice(0, 700), slice(700, 1500)):
+    for part in (slice(0, count // 2), slice(count // 2, count)):
         encoder.encode(symbols[part], table[part])
     data = encoder.bytes()
     assert whole_number_decoder(data, table) == symbols.tolist()
@@ -107,11 +107,13 @@ def test_symbols_are_checked():
         Decoder(b"123")
 
 
-@pytest.mark.parametrize("levels", LEVELS)
+@pytest.mark.parametrize("levels", [*LEVELS, 257, 1000, 65_536])
 def test_raw_pixels_are_packed_bit_by_bit(levels):
     images = random_images(3, (3, 5, 3), levels)
     data = raw.packed(images, levels)
     assert len(data) == -(-3 * 45 * (levels - 1).bit_length() // 8)
-    assert torch.equal(raw.unpacked(data, 3, (3, 5, 3), levels), images)
+    found = raw.unpacked(data, 3, (3, 5, 3), levels)
+    assert found.dtype == images.dtype
+    assert torch.equal(found, images)
     with pytest.raises(CompressionError, match="wrong length"):
         raw.unpacked(data[:-1], 3, (3, 5, 3), levels)

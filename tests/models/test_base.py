@@ -95,7 +95,7 @@ def test_order_is_rows_columns_colours(model):
         {"layers": 0},
         {"hidden": 2.5},
         {"first_kernel_size": 4},
-        {"levels": 257},
+        {"levels": 65_537},
         {"image_shape": (3, 8)},
         {"residual": "maybe"},
     ],

@@ -25,8 +25,7 @@ def scales(of: OfRun, *, n: Positive = 8, seed: Seed = 0) -> "Figure":
     from pixelrnn.errors import ConfigError
     from pixelrnn.figures import scales
 
-    shape = of.model.image_shape
-    if len(of.model.scales(torch.zeros(1, *shape, dtype=torch.uint8))) == 1:
+    if len(of.model.scales(torch.zeros(1, *of.model.image_shape))) == 1:
         raise ConfigError(
             f"{of.run}: its model, a {type(of.model).__name__}, has one scale only; "
             "model=multi_scale trains one of two"

@@ -1,0 +1,82 @@
+"""More than 256 levels, such as the codes of a VQ-VAE: images are int32, in every model."""
+
+import numpy as np
+import pytest
+import torch
+
+import pixelrnn
+from pixelrnn.generation import reference
+from pixelrnn.generation.sources import draws
+from pixelrnn.models import PixelCNN
+from tests.helpers import CATALOGUE, name_of, random_images
+
+LEVELS = 300
+KINDS = ("pixelcnn", "gated_pixelcnn", "pixelsnail", "row_lstm", "diagonal_bilstm", "multi_scale")
+CASES = [case for case in CATALOGUE if case.name in KINDS]
+SHAPE = (2, 2, 3)
+
+
+def generators(n):
+    return [torch.Generator().manual_seed(seed) for seed in range(n)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_conditionals_add_up_and_the_incremental_walk_draws_as_the_oracle(case):
+    model = case(SHAPE, LEVELS)
+    drawn = model.sample(3, generator=generators(3))
+    assert drawn.dtype == torch.int32
+    assert drawn.max() > 255
+    table = model.conditionals(drawn)
+    assert torch.allclose(table.exp().sum(2), torch.ones((), dtype=torch.float64))
+    chosen = table.gather(2, drawn[:, :, None].long())[:, :, 0]
+    assert torch.allclose(chosen.sum((1, 2, 3)), model.log_prob(drawn))
+    if case.name != "multi_scale":
+        slow = reference.generate(model, 3, draws(3, generators(3))(slice(0, 3)))
+        assert torch.equal(slow, drawn)
+    known = torch.tensor([[True, False, True], [False, False, False]])
+    completed = model.complete(drawn, known)
+    assert completed.dtype == torch.int32
+    assert torch.equal(completed[:, :, known], drawn[:, :, known])
+
+
+@pytest.mark.parametrize("mode", ["fast", "portable"])
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_they_come_back_from_a_file(case, mode):
+    model = case(SHAPE, LEVELS, dtype=torch.float32)
+    images = model.sample(4)
+    data = pixelrnn.compress(model, images, mode=mode)
+    found = pixelrnn.decompress(model, data)
+    assert found.dtype == torch.int32
+    assert torch.equal(found, images)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (torch.zeros(1, 1, 2, 2, dtype=torch.uint8), "int32 for 300 levels, got torch.uint8"),
+        (torch.zeros(1, 1, 2, 2, dtype=torch.int64), "int32 for 300 levels, got torch.int64"),
+        (torch.full((1, 1, 2, 2), 300, dtype=torch.int32), "below levels=300, got 300"),
+        (torch.full((1, 1, 2, 2), -1, dtype=torch.int32), "below levels=300, got -1"),
+        (np.zeros((1, 1, 2, 2), np.int32), "dtype int32, got a numpy.ndarray"),
+    ],
+    ids=str,
+)
+def test_wrong_images_are_refused(images, says):
+    model = PixelCNN((1, 2, 2), LEVELS, hidden=2, layers=1, head_width=2)
+    with pytest.raises(ValueError, match=says):
+        model.log_prob(images)
+
+
+def test_the_most_levels_there_are():
+    """An image of each end of the range, and a file of it."""
+    model = PixelCNN((1, 1, 2), 65_536, hidden=2, layers=1, head_width=2).eval()
+    images = torch.tensor([[[[0, 65_535]]], [[[65_535, 1]]]], dtype=torch.int32)
+    uniform = -2 * np.log(65_536)
+    torch.nn.init.zeros_(model.head.layers[-1].weight)
+    assert model.log_prob(images).tolist() == pytest.approx([uniform] * 2, rel=1e-6)
+    assert torch.equal(pixelrnn.decompress(model, pixelrnn.compress(model, images)), images)
+
+
+def test_random_images_of_the_helpers_are_of_the_right_dtype():
+    assert random_images(2, SHAPE, 257).dtype == torch.int32
+    assert random_images(2, SHAPE, 256).dtype == torch.uint8
