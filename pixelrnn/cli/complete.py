@@ -73,7 +73,8 @@ def complete(
     import torch
 
     from pixelrnn.cli import class_labels, outputs
-    from pixelrnn.generation.sources import completions, for_images
+    from pixelrnn.generation.known import completions
+    from pixelrnn.generation.sources import for_images
     from pixelrnn.training import accelerators, load, process
 
     device = accelerators.device(accelerator)
@@ -82,34 +83,34 @@ def complete(
     data = load.load_data(record.folder_of(Path(run)))
     images = _first_images(data, split, n)
     labels = class_labels.of_split(model, data, split, n)
+    under = 1  # classes that each image is completed under
     if label is not None:
         classes = torch.tensor(class_labels.chosen(label, model))
-        labels = classes.repeat_interleave(draws).repeat(n)
-        draws *= len(classes)
-    elif labels is not None:
-        labels = labels.repeat_interleave(draws)
-    outputs.check_memory(n * (draws + 2), model)
+        labels, under = classes.repeat(n), len(classes)
+    columns = under * draws + 2
+    outputs.check_memory(n * columns, model)
     suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
     target = outputs.target(run, out, f"complete-{occlude}-seed{seed}{suffix}")
     known = occlusion(occlude, *model.image_shape[1:])
     source_of = completions(
-        images.repeat_interleave(draws, dim=0).to(device),
+        images.repeat_interleave(under, dim=0).to(device),
         known.to(device),
-        for_images(seed, n * draws),
+        for_images(seed, n * under * draws),
         temperature,
+        draws,
     )
     completed = model.walk(
         source_of,
-        n * draws,
-        None if labels is None else labels.to(device),
+        n * under * draws,
+        None if labels is None else labels.repeat_interleave(draws).to(device),
         batch_size=_BATCH,
         progress=sys.stderr.isatty(),
     )
     rows = (
         torch.cat([image[None] * known, drawn, image[None]])
-        for image, drawn in zip(images, _regrouped(completed, draws), strict=True)
+        for image, drawn in zip(images, _regrouped(completed, under * draws), strict=True)
     )
-    return outputs.save(rows, model, target, columns=draws + 2)
+    return outputs.save(rows, model, target, columns=columns)
 
 
 def _first_images(data: "PixelDataModule", split: Split, n: int) -> "Tensor":

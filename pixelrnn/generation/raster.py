@@ -9,6 +9,7 @@ number of threads. Elsewhere they depend on both: whoever decodes must walk as w
 """
 
 import copy
+import itertools
 import logging
 from typing import Self
 
@@ -17,10 +18,12 @@ from torch import Tensor
 
 from pixelrnn import threads
 from pixelrnn.generation import reference
+from pixelrnn.generation.known import FirstCopies, Knowing, knowing
 from pixelrnn.generation.network import Network, NoStep, OnRow, blank
 from pixelrnn.generation.sources import Position, Source
 from pixelrnn.generation.stepper import Stepper
 from pixelrnn.layers.apply import Context
+from pixelrnn.layers.steps.base import repeated
 from pixelrnn.ops import masks
 
 log = logging.getLogger(__name__)
@@ -51,13 +54,16 @@ class Walk:
             )
         )
 
-    def repeat(self, n: int) -> Self:
+    def repeat(self, n: int | Tensor) -> Self:
         """Make a walk over n copies of each image, side by side, that stands before the same pixel.
 
         So a known part is walked once and continued n times.
+
+        Args:
+            n: how many copies; or of each image its own number, int64 (B,).
         """
         twin = copy.copy(self)
-        twin.images = self.images.repeat_interleave(n, dim=0).clone()
+        twin.images = repeated(self.images, n)
         with torch.inference_mode():
             twin.stepper = self.stepper.repeat(n)
         twin.parameters = twin._unknown_parameters()
@@ -69,7 +75,8 @@ class Walk:
         """Go on by some pixels, or to the end.
 
         Args:
-            source: chooses each symbol.
+            source: chooses each symbol. Where it is `known.Knowing` and knows a pixel, it is given
+                no distribution, and those are not computed.
             pixels: how many pixels to walk; None: all that are left.
             on_row: see `network.OnRow`.
 
@@ -78,10 +85,16 @@ class Walk:
         """
         _, height, width = self.stepper.model.image_shape
         rest = height * width - self.pixels_done
+        source = knowing(source)
         with torch.inference_mode():
             for _ in range(rest if pixels is None else min(pixels, rest)):
                 row, column = divmod(self.pixels_done, width)
-                self._pixel(source, row, column)
+                if column == 0:
+                    self.stepper.begin_row(row)
+                if source.knows(row, column):
+                    self._known_pixel(source.given(row, column), row, column)
+                else:
+                    self._pixel(source, row, column)
                 self.pixels_done += 1
                 if on_row and column == width - 1:
                     on_row(self.images, row)
@@ -96,8 +109,6 @@ class Walk:
     def _pixel(self, source: Source, row: int, column: int) -> None:
         stepper, images, parameters = self.stepper, self.images, self.parameters
         model, likelihood = stepper.model, stepper.model.likelihood
-        if column == 0:
-            stepper.begin_row(row)
         for group, (members, share) in enumerate(self.groups):
             parameters[:, share] = stepper(column, group)
             for color in range(members.start, members.stop):
@@ -105,6 +116,33 @@ class Walk:
                 log_probs = likelihood.level_log_probs(parameters, earlier, color)
                 images[:, color, row, column] = source(log_probs, Position(row, column, color))
             stepper.see(model.scale(images[:, members, row, column]), column, group)
+
+    def _known_pixel(self, symbols: Tensor, row: int, column: int) -> None:
+        self.images[:, :, row, column] = symbols
+        pixels = self.stepper.model.scale(symbols)
+        for group, (members, _) in enumerate(self.groups):
+            self.stepper.remember(column, group)
+            self.stepper.see(pixels[:, members], column, group)
+
+
+def _started(
+    model: Network, n: int, source: Knowing, context: Context | None, on_row: OnRow | None
+) -> Walk:
+    """Begin a walk over n images; what is known of images that are alike is walked once for all."""
+    copies, (_, height, width) = source.copies, model.image_shape
+    pixels = (divmod(pixel, width) for pixel in range(height * width))
+    prefix = sum(1 for _ in itertools.takewhile(lambda at: source.knows(*at), pixels))
+    if copies is None or prefix == 0 or len(copies) == n:
+        return Walk(model, n, context)
+    firsts = FirstCopies(source)
+    walk = Walk(model, len(copies), context and context.of(firsts.first))
+
+    def row_done(images: Tensor, row: int) -> None:
+        assert on_row is not None
+        on_row(repeated(images, copies), row)
+
+    walk.advance(firsts, prefix, on_row and row_done)
+    return walk.repeat(copies)
 
 
 def sensible_threads(model: Network, n: int) -> int:
@@ -142,7 +180,8 @@ def generate(
     """
     try:
         with threads.limited(num_threads or sensible_threads(model, n)):
-            return Walk(model, n, context).advance(source, on_row=on_row)
+            walk = _started(model, n, knowing(source), context, on_row)
+            return walk.advance(source, on_row=on_row)
     except NoStep as reason:
         if steps_only:
             raise

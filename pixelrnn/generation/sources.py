@@ -1,6 +1,7 @@
-"""Where the next symbol comes from: drawn, or taken where it is known and drawn elsewhere.
+"""Where the next symbol of a walk comes from: what a source is, and the source that draws.
 
-Axes: `B` images generated together, `C` colours, `H W` image.
+Sources that know symbols before the walk begins stand in `known`. Axes: `B` images generated
+together.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,6 +72,11 @@ class Draw:
         uniform = self._uniforms(len(log_probs), log_probs.device)
         return invert(log_probs.double() / self.temperature, uniform)
 
+    def skip(self, count: int, n: int) -> None:
+        """Leave out the uniforms of some sub-pixels of n images, as if symbols had been drawn."""
+        for _ in range(count):
+            self._uniforms(n, torch.device("cpu"))
+
     def _uniforms(self, n: int, device: torch.device) -> Tensor:
         """Return the next uniform of each image: (n, 1) float64 in [0, 1)."""
         if self.generators is None or isinstance(self.generators, torch.Generator):
@@ -81,55 +87,7 @@ class Draw:
         return self.block.pop()
 
 
-class Completion:
-    """Takes the symbol of a known pixel, draws at the others.
-
-    A uniform is drawn at known pixels too, so that a draw does not depend on what is known after.
-
-    Args:
-        images: (B, C, H, W).
-        known: bool (B, H, W).
-        draw: for the pixels that are not known.
-    """
-
-    def __init__(self, images: Tensor, known: Tensor, draw: Source) -> None:
-        self.images = images
-        self.known = known
-        self.draw = draw
-
-    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
-        """See `Source`."""
-        row, column, color = position
-        drawn = self.draw(log_probs, position)
-        given = self.images[:, color, row, column].to(drawn)
-        return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
-
-
-class Beforehand:
-    """Takes symbols that were known before the walk began; asks a source for all others.
-
-    The source is not asked, and does not learn, at the positions that were known.
-
-    Args:
-        images: (B, C, H, W), filled in where `known` says so.
-        known: bool (H, W), the same pixels in every image.
-        source: for the other pixels.
-    """
-
-    def __init__(self, images: Tensor, known: Tensor, source: Source) -> None:
-        self.images = images
-        self.known = known.tolist()
-        self.source = source
-
-    def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
-        """See `Source`."""
-        row, column, color = position
-        if self.known[row][column]:
-            return self.images[:, color, row, column]
-        return self.source(log_probs, position)
-
-
-def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
+def draws(n: int, generators: Generators, temperature: float = 1.0) -> Callable[[slice], Draw]:
     """Make sources that draw n images, batch by batch.
 
     Args:
@@ -147,31 +105,6 @@ def draws(n: int, generators: Generators, temperature: float = 1.0) -> SourceOf:
         raise ValueError(f"one generator for each of {n} images, got {len(generators)}")
     Draw(None, temperature)  # refuses a temperature now, not when the first batch is due
     return lambda part: Draw(generators[part], temperature)
-
-
-def completions(
-    images: Tensor, known: Tensor, generators: Generators, temperature: float = 1.0
-) -> SourceOf:
-    """Make sources that keep the known pixels of images and draw the others, batch by batch.
-
-    Args:
-        images: integers (n, C, H, W).
-        known: bool (H, W) or (n, H, W).
-        generators: see `Generators`.
-        temperature: see `Draw`.
-
-    Raises:
-        ValueError: wrong `known`, not n generators, or temperature not above 0; at once.
-    """
-    shape = (len(images), *images.shape[2:])
-    if known.dtype != torch.bool or known.shape not in (shape, shape[1:]):
-        raise ValueError(
-            f"known must be bool of shape {shape[1:]} or {shape}, "
-            f"got {known.dtype} {tuple(known.shape)}"
-        )
-    known = known.expand(shape)
-    draw = draws(len(images), generators, temperature)
-    return lambda part: Completion(images[part], known[part], draw(part))
 
 
 class ImageGenerators(Sequence[torch.Generator]):

@@ -3,7 +3,9 @@
 Axes: `B` batch, `C_k` colours of a colour group, `P_k` parameters of a colour group.
 """
 
+import contextlib
 import copy
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Self
@@ -12,8 +14,12 @@ from torch import Tensor, nn
 
 from pixelrnn.generation.network import Network, NoStep
 from pixelrnn.layers.apply import Context
-from pixelrnn.layers.steps.base import InputStep, Step
+from pixelrnn.layers.steps.base import InputStep, Step, repeated
 from pixelrnn.ops import masks
+
+
+class _Enough(Exception):
+    """All layers that remember a position have seen it."""
 
 
 class Stepper:
@@ -65,19 +71,44 @@ class Stepper:
 
         return self.model.compose(unknown, run)
 
+    def remember(self, column: int, group: int) -> None:
+        """Advance by one substep whose parameters nobody needs: the last layers are left out.
+
+        The colours of all groups of the pixel must be known already.
+        """
+        if not self.steps:
+            self(column, group)
+            return
+        last = self.last_to_remember
+        calls = itertools.count()
+
+        def run(layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
+            call = next(calls)
+            if call > last:
+                raise _Enough
+            return self.steps[call](x, column, group)
+
+        with contextlib.suppress(_Enough):
+            self.model.compose(self.unknown[group], run)
+
+    @functools.cached_property
+    def last_to_remember(self) -> int:
+        """The last of the steps that remember a position; -1 if none does."""
+        return max((i for i, step in enumerate(self.steps) if step.remembers), default=-1)
+
     def see(self, pixels: Tensor, column: int, group: int) -> None:
         """Take in the colours of a group at a pixel: (B, C_k), scaled."""
         for step in self.inputs:
             step.see(pixels, column, group)
 
-    def repeat(self, n: int) -> Self:
-        """Make a stepper for a batch n times as large: each image n times in a row.
+    def repeat(self, n: int | Tensor) -> Self:
+        """Make a stepper for a larger batch: each image n times, or n[image] times, in a row.
 
         The context stays as it is: the steps have taken from it what they need.
         """
         twin = copy.copy(self)
-        twin.batch = self.batch * n
-        twin.unknown = [pixels.repeat_interleave(n, dim=0) for pixels in self.unknown]
+        twin.unknown = [repeated(pixels, n) for pixels in self.unknown]
+        twin.batch = len(twin.unknown[0])
         twin.steps = [step.repeat(n) for step in self.steps]
         twin.inputs = [step for step in twin.steps if isinstance(step, InputStep)]
         return twin

@@ -38,6 +38,14 @@ class Context:
     vector: Tensor | None = None
     map: Tensor | None = None
 
+    def of(self, images: Tensor) -> "Context":
+        """Take some of the images: int64, of any length. What is one for all stays so."""
+
+        def chosen(part: Tensor | None) -> Tensor | None:
+            return part if part is None or len(part) == 1 else part[images.to(part.device)]
+
+        return Context(chosen(self.vector), chosen(self.map))
+
 
 @dataclass(frozen=True)
 class Whole:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from pixelrnn import symbols
 from pixelrnn.description import Described
 from pixelrnn.generation.chunks import BATCH_SIZE, chunks
+from pixelrnn.generation.known import completions
 from pixelrnn.generation.network import OnRow
-from pixelrnn.generation.sources import Generators, Source, SourceOf, completions, draws
+from pixelrnn.generation.sources import Generators, Source, SourceOf, draws
 from pixelrnn.models import checks
 
 
@@ -149,31 +150,41 @@ class ImageDistribution(Described, nn.Module, ABC):
         generator: Generators = None,
         temperature: float = 1.0,
         *,
+        draws: int = 1,
         batch_size: int = BATCH_SIZE,
         progress: bool = False,
     ) -> Tensor:
         """Keep the known pixels and draw the others, each given all before it in `order`.
 
-        Known pixels that come later do not steer a draw: the model is autoregressive.
+        Known pixels that come later do not steer a draw: the model is autoregressive. What is
+        known before the first unknown pixel is walked once for all draws of an image.
 
         Args:
             images: uint8 (B, C, H, W); unknown pixels may hold anything below `levels`.
             known: bool (H, W) or (B, H, W), True where the pixel is kept.
             labels: int64 (B,) for a class-conditional model, else None.
-            generator: one for all images, or one for each; None: torch's global one.
+            generator: one for all draws, or one for each; None: torch's global one.
             temperature: divides the log-probabilities, above 0; below 1 sharpens.
-            batch_size: images walked together.
+            draws: completions of each image, at least 1.
+            batch_size: images walked together, those drawn of one image counted singly.
             progress: show pixels per second and the time left.
 
         Returns:
-            uint8 (B, C, H, W).
+            uint8 (B * draws, C, H, W), the draws of an image one after the other.
 
         Raises:
             ValueError: wrong images, `known` or labels, or another argument is out of its range.
         """
         self.check_images(images)
-        source_of = completions(images, known, generator, temperature)
-        parts = self.walk(source_of, len(images), labels, batch_size=batch_size, progress=progress)
+        self.check_labels(labels, len(images))
+        source_of = completions(images, known, generator, temperature, draws)
+        parts = self.walk(
+            source_of,
+            len(images) * draws,
+            None if labels is None else labels.repeat_interleave(draws),
+            batch_size=batch_size,
+            progress=progress,
+        )
         return self._joined(parts)
 
     def walk(

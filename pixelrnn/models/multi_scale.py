@@ -21,8 +21,9 @@ from torch import Tensor
 
 from pixelrnn.arguments import Positive, checked
 from pixelrnn.generation import raster
+from pixelrnn.generation.known import Beforehand, OfSubsampled
 from pixelrnn.generation.network import OnRow
-from pixelrnn.generation.sources import Beforehand, Position, Source
+from pixelrnn.generation.sources import Source
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.upsampling import Resize, Upsampling
 from pixelrnn.models.base import ImageDistribution
@@ -153,15 +154,9 @@ class MultiScale(ImageDistribution):
         on_row: OnRow | None = None,
         steps_only: bool = False,
     ) -> Tensor:
-        rows, columns = self.factor
-
-        def at_large(log_probs: Tensor, position: Position) -> Tensor:
-            row, column, color = position
-            return source(log_probs, Position(row * rows, column * columns, color))
-
         small = self.small._generate(
             n,
-            at_large,
+            OfSubsampled(source, self.factor),
             _for(self.small, labels),
             on_row=on_row and self._enlarging(on_row),
             steps_only=steps_only,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pixelrnn.generation.sources import completions, draws
+from pixelrnn.generation.known import completions
+from pixelrnn.generation.sources import draws
 from pixelrnn.models import PixelCNN
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from pixelrnn import threads
 from pixelrnn.generation import raster, reference
-from pixelrnn.generation.sources import Completion, Draw, for_images
+from pixelrnn.generation.known import Completion
+from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.layers.row_lstm import RowLSTMLayer

@@ -7,7 +7,8 @@ import pixelrnn
 from pixelrnn import threads
 from pixelrnn.compression import canary
 from pixelrnn.compression.numerics import Walker
-from pixelrnn.generation.sources import Completion, Draw, Position, for_images
+from pixelrnn.generation.known import Completion
+from pixelrnn.generation.sources import Draw, Position, for_images
 from pixelrnn.models import (
     DiagonalBiLSTM,
     GatedPixelCNN,

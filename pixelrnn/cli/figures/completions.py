@@ -44,12 +44,12 @@ def completions(
     images, labels = of.images(split, first, n)
     model, known = of.model, occlusion(occlude, *images.shape[2:])
     device = next(model.parameters()).device
-    given = None if labels is None else labels.repeat_interleave(draws).to(device)
     drawn = model.complete(
-        images.repeat_interleave(draws, dim=0).to(device),
+        images.to(device),
         known.to(device),
-        given,
+        None if labels is None else labels.to(device),
         for_images(seed, n * draws),
+        draws=draws,
         progress=of.shows_progress,
     )
     return completions.figure(

@@ -29,10 +29,16 @@ from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
 class State:
     """Named tensors, each with the batch as its first axis; a subclass is a dataclass of them."""
 
-    def repeat(self, n: int) -> Self:
-        """Copy into memory for a batch n times as large: each image n times, side by side."""
+    def repeat(self, n: int | Tensor) -> Self:
+        """Copy into memory for a larger batch: each image n times, or n[image] times, in a row."""
         tensors = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return type(self)(*(tensor.repeat_interleave(n, dim=0).clone() for tensor in tensors))
+        return type(self)(*(repeated(tensor, n) for tensor in tensors))
+
+
+def repeated(tensor: Tensor, n: int | Tensor) -> Tensor:
+    """Copy a tensor (B, ...) into new memory: each row n times, or n[row] times, in a row."""
+    count = n.to(tensor.device) if isinstance(n, Tensor) else n
+    return tensor.repeat_interleave(count, dim=0).clone()
 
 
 class Memory(ABC):
@@ -50,8 +56,8 @@ class Memory(ABC):
         """Make a copy; both then go on independently. Weights are shared."""
         return self.repeat(1)
 
-    def repeat(self, n: int) -> Self:
-        """Make a copy for a batch n times as large: each image n times, side by side."""
+    def repeat(self, n: int | Tensor) -> Self:
+        """Make a copy for a larger batch: each image n times, or n[image] times, side by side."""
         twin = copy.copy(self)
         for name, part in vars(self).items():
             setattr(twin, name, _repeated(part, n))
@@ -59,7 +65,7 @@ class Memory(ABC):
         return twin
 
 
-def _repeated(part: Any, n: int) -> Any:
+def _repeated(part: Any, n: int | Tensor) -> Any:
     """Repeat what has a batch axis; all else, which never changes, stays as it is."""
     if isinstance(part, State | Memory):
         return part.repeat(n)
@@ -73,7 +79,13 @@ class Step(Memory):
 
     For every row `begin_row` is called once, then the step itself for every colour group of every
     pixel, in raster order.
+
+    Attributes:
+        remembers: False if nothing of a pixel matters at later ones. Such a step may be left out at
+            a pixel whose outputs nobody asks for.
     """
+
+    remembers = True
 
     @abstractmethod
     def begin_row(self, row: int) -> None:

@@ -32,6 +32,8 @@ class PointwiseStep(Step):
         batch: B.
     """
 
+    remembers = False
+
     def __init__(self, conv: "MaskedConv2d", batch: int) -> None:
         weight = conv.masked_weight()[:, :, 0, 0].t()  # (in, out)
         inputs = masks.group_slices(weight.shape[0], conv.color_groups)
