@@ -1,7 +1,8 @@
 """What the operating system refuses, in one line that names the file and what to do.
 
 Every such error reaches the user as one line: a full disc, a folder that may not be written, a file
-in the place of a folder, too many open files. And what torch says when memory does not suffice.
+in the place of a folder, too many open files. And what torch says
+when memory does not suffice, or when a process that loads images is gone.
 """
 
 import errno
@@ -58,3 +59,10 @@ def for_want_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def for_want_of_a_worker(error: BaseException) -> bool:
+    """Whether an error says that a process which loads images was killed or ended."""
+    text = str(error)
+    ended = "killed by signal" in text or "exited unexpectedly" in text
+    return isinstance(error, RuntimeError) and ended and "DataLoader worker" in text

@@ -18,6 +18,7 @@ from pixelrnn.data import checks
 from pixelrnn.data.batches import DeviceImages, Examples, Images, Labelled
 from pixelrnn.data.image_set import SPLITS as SPLITS
 from pixelrnn.data.image_set import ImageSet
+from pixelrnn.data.loader import Loader
 from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.data.subsampled import Subsampled
 from pixelrnn.errors import ConfigError, DataError
@@ -72,6 +73,7 @@ class PixelDataModule(LightningDataModule):
         self.on_device = on_device
         self.seed = seed
         self._images: dict[Split, np.ndarray] = {}
+        self._served: dict[Split, Images] = {}
         self._labels: dict[Split, np.ndarray | None] = {}
 
     @property
@@ -108,7 +110,9 @@ class PixelDataModule(LightningDataModule):
         self._require(split)
         if split not in self._images:
             images = self.image_set.load(split)
+            served = Images(images)  # from here on a change of its file is noticed
             checks.check_images(self._title(split), images, self.image_shape, self.levels)
+            self._served[split] = served
             self._images[split] = images
         return self._images[split]
 
@@ -133,7 +137,7 @@ class PixelDataModule(LightningDataModule):
         """What training sees: the images of the training split, or random crops or draws."""
         images = self.image_set.training_set(self.seed)
         if images is None:
-            images = self._plain(self.images("train"))
+            images = self._plain("train")
         return Labelled(images, self.labels("train"))
 
     def train_dataloader(self) -> DataLoader[Examples]:
@@ -164,23 +168,25 @@ class PixelDataModule(LightningDataModule):
             share: rank of this process and number of processes that share the images; None: those
                 of the Trainer that this data module is attached to.
         """
-        images = self.images(split)
+        count = len(self.images(split))
         rank, world = self._share() if share is None else share
-        order = BatchOrder(len(images), self.eval_batch_size, seed=None, rank=rank, world=world)
-        return self._loader(Labelled(self._plain(images), self.labels(split)), order)
+        order = BatchOrder(count, self.eval_batch_size, seed=None, rank=rank, world=world)
+        return self._loader(Labelled(self._plain(split), self.labels(split)), order)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the images: a process that is spawned opens them itself, instead of a copy."""
-        return {**self.__dict__, "_images": {}, "_labels": {}}
+        return {**self.__dict__, "_images": {}, "_served": {}, "_labels": {}}
 
-    def _plain(self, images: np.ndarray) -> Dataset[Tensor]:
+    def _plain(self, split: Split) -> Dataset[Tensor]:
+        """The images of a split as `load` gives them."""
+        images = self.images(split)
         if not self.on_device:
-            return Images(images)
+            return self._served[split]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return DeviceImages(images, device)
 
     def _loader(self, data: Dataset[Examples], order: BatchOrder) -> DataLoader[Examples]:
-        return DataLoader(
+        return Loader(
             data,
             sampler=order,
             batch_size=None,  # the sampler yields whole batches

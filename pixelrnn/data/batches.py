@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn import symbols
+from pixelrnn.data.file_rows import FileRows
 from pixelrnn.data.sampler import Batch
 
 
@@ -64,15 +65,21 @@ class Labelled(Dataset[Examples]):
 class Images(Dataset[Tensor]):
     """Images as they lie in an array, in memory or memory-mapped.
 
-    A loader process that is spawned gets the path of a memory map and opens it itself: pickling
-    the map would copy the whole file.
+    Of a map the rows are read from its file, so that a file which is cut or changed in mid-run is
+    an error that names it, and no signal that kills the process. A loader process that is spawned
+    opens the file itself: pickling the map would copy it.
 
     Args:
         images: uint8 (N, C, H, W).
+
+    Raises:
+        DataError: here and when images are asked for: the file of a map cannot be read, or has
+            changed.
     """
 
     def __init__(self, images: np.ndarray) -> None:
-        self.images = images
+        rows = FileRows.of(images)
+        self.images: np.ndarray | FileRows = images if rows is None else rows
 
     def __len__(self) -> int:
         """The number of images."""
@@ -80,35 +87,7 @@ class Images(Dataset[Tensor]):
 
     def __getitem__(self, batch: Batch) -> Tensor:
         """uint8 (b, C, H, W), a copy."""
-        if not isinstance(self.images, np.memmap):
-            return symbols.tensor(self.images[batch.indices])
-        # a cold disc likes to be read front to back
-        order = np.argsort(batch.indices)
-        images = np.empty((len(order), *self.images.shape[1:]), self.images.dtype)
-        images[order] = self.images[batch.indices[order]]
-        return symbols.tensor(images)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The array, or where it is mapped from."""
-        if not isinstance(self.images, np.memmap):
-            return {"images": self.images}
-        return {"path": self.images.filename, "rows": _rows(self.images)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open what `__getstate__` names."""
-        if "images" in state:
-            self.images = state["images"]
-        else:
-            self.images = np.load(state["path"], mmap_mode="r")[slice(*state["rows"])]
-
-
-def _rows(images: np.memmap) -> tuple[int, int]:
-    """First and last row of a contiguous slice of a memory map, within the whole map."""
-    whole = images
-    while isinstance(whole.base, np.memmap):
-        whole = whole.base
-    start = (images.ctypes.data - whole.ctypes.data) // whole.strides[0]
-    return start, start + len(images)
+        return symbols.tensor(self.images[batch.indices])
 
 
 class DeviceImages(Dataset[Tensor]):

@@ -15,6 +15,8 @@ from pixelrnn.runs import record, signature
 from pixelrnn.training import checkpoint, process, world
 from pixelrnn.training.settings import Resume
 
+_GOES_ON = "the same command goes on from the last checkpoint"
+
 
 def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
     """The record of this very configuration, None if its run is not finished.
@@ -109,7 +111,8 @@ def failure_noted(run: Path) -> Iterator[None]:
     """Leave failed.json if what is done here raises.
 
     Raises:
-        RunError: the system refuses a file, such as on a full disc. What was saved before is kept.
+        RunError: the system refuses a file, such as on a full disc, or a process that loads images
+            is gone. What was saved before is kept.
     """
     try:
         yield
@@ -118,7 +121,11 @@ def failure_noted(run: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # a full disc must not hide what went wrong first
                 record.fail(run, error)
         if refused.by_the_system(error):
+            raise RunError(f"{refused.line(error)}; {_GOES_ON}") from error
+        if refused.for_want_of_a_worker(error):
+            reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
             raise RunError(
-                f"{refused.line(error)}; the same command goes on from the last checkpoint"
+                f"a process that loads images is gone ({reason}); the system ends processes when "
+                f"memory does not suffice: lower data.num_workers; {_GOES_ON}"
             ) from error
         raise

@@ -1,5 +1,6 @@
 """How images leave: in keyed order, the same with any number of workers, never by pickling maps."""
 
+import os
 import pickle
 import shutil
 import warnings
@@ -13,6 +14,7 @@ from pytorch_lightning import Trainer
 
 from pixelrnn.data import CIFAR10, Digits
 from pixelrnn.data.batches import Images, RandomDraws
+from pixelrnn.data.file_rows import FileRows
 from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.models import PixelCNN
@@ -48,8 +50,52 @@ def test_a_pickled_map_is_a_path(split, mapped):
     pickled = pickle.dumps(data)
     assert len(pickled) < 1000
     again = pickle.loads(pickled)
-    assert isinstance(again.images, np.memmap)
-    np.testing.assert_array_equal(again.images, module.images(split))
+    everything = _batch(*range(len(data)))
+    np.testing.assert_array_equal(again[everything], module.images(split))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [slice(None), slice(5, 11), slice(None, None, 3), slice(None, None, -1), slice(12, 13)],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(13, 3, 2, 5), (13, 1, 1, 1), (13,)], ids=str)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64"])
+def test_rows_of_a_file_are_those_of_its_map(tmp_path, part, shape, dtype):
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    rows = FileRows.of(np.load(tmp_path / "a.npy", mmap_mode="r")[part])
+    assert len(rows) == len(array[part])
+    for data in (rows, pickle.loads(pickle.dumps(rows))):
+        for indices in ([], [0, 0], [3, 1, 3], list(range(len(array[part])))):
+            wanted = np.array([i for i in indices if i < len(array[part])], np.int64)
+            found = data[wanted]
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(found, array[part][wanted])
+
+
+def test_what_is_no_plain_map_is_taken_as_it_is(tmp_path):
+    """In memory, writable, or with rows whose bytes do not lie together."""
+    images = np.arange(60, dtype=np.uint8).reshape(5, 1, 3, 4)
+    np.save(tmp_path / "a.npy", images)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed[2] = 7
+    for array in (images, mapped[[1, 2]], mapped[..., ::2], mapped.transpose(0, 1, 3, 2), changed):
+        assert FileRows.of(array) is None
+        np.testing.assert_array_equal(Images(array)[_batch(1, 0)], array[[1, 0]])
+
+
+def test_a_pickled_map_is_refused_once_its_file_has_changed(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((4, 1, 2, 2), np.uint8))
+    pickled = pickle.dumps(FileRows.of(np.load(path, mmap_mode="r")))
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(DataError, match=r"a\.npy: was written to"):
+        pickle.loads(pickled)
+    path.unlink()
+    with pytest.raises(DataError, match=r"a\.npy: No such file"):
+        pickle.loads(pickled)
 
 
 def test_a_pickled_data_module_opens_its_files_itself(mapped):

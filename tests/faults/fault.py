@@ -57,10 +57,12 @@ class Fault:
         what: names the fault; for the page.
         make: brings it about; an open-ended fault is a context manager.
         says: what the user reads, a line of it; "…" stands for what differs between machines.
+            Empty: nothing is said.
         code: exit code.
         kept: what is there afterwards.
         start: what is there before.
         command: the words after `pixelrnn`.
+        shown: of the command, for the page; empty: its words.
     """
 
     what: str
@@ -70,6 +72,7 @@ class Fault:
     kept: Kept
     start: str = HALF_DONE
     command: tuple[str, ...] = TRAIN
+    shown: str = ""
 
 
 def tree(root: Path = Path()) -> Tree:

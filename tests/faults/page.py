@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from tests.faults import foreign, run_folders, surroundings
+from tests.faults import data_files, foreign, run_folders, surroundings
 from tests.faults.fault import TRAIN, Fault
 
 SECTIONS: dict[str, tuple[Fault, ...]] = {
     "Bad surroundings": surroundings.FAULTS,
     "Damaged files of a run folder": run_folders.FAULTS,
+    "Files of the data set, while a run reads them": data_files.FAULTS,
     "Run folders from somebody else": foreign.FAULTS,
 }
 
@@ -36,7 +37,8 @@ def text() -> str:
 
 def _row(entry: Fault) -> str:
     command = "the same" if entry.command == TRAIN else f"`pixelrnn {' '.join(entry.command)}`"
-    cells = (entry.what, command, f"`{entry.says}`", str(entry.code), entry.kept.words)
+    says = f"`{entry.says}`" if entry.says else "nothing"
+    cells = (entry.what, entry.shown or command, says, str(entry.code), entry.kept.words)
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 
