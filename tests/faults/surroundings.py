@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import resource
 from pathlib import Path
@@ -88,7 +89,10 @@ def no_more_files(patch):
     start = CausalModel._log_prob
 
     def limited(self, *more):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+        gc.collect()  # files of earlier runs are not to be closed, and their numbers free, later
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
         return start(self, *more)
 
     try:
