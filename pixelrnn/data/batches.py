@@ -70,7 +70,7 @@ class Images(Dataset[Tensor]):
     opens the file itself: pickling the map would copy it.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: uint8 or uint16 (N, C, H, W).
 
     Raises:
         DataError: here and when images are asked for: the file of a map cannot be read, or has
@@ -86,7 +86,7 @@ class Images(Dataset[Tensor]):
         return len(self.images)
 
     def __getitem__(self, batch: Batch) -> Tensor:
-        """uint8 (b, C, H, W), a copy."""
+        """uint8 or int32 (b, C, H, W), a copy."""
         return symbols.tensor(self.images[batch.indices])
 
 
