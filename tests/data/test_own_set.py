@@ -91,8 +91,8 @@ def test_it_is_listed_described_and_checked(project, capsys, monkeypatch):
         assert expected in text
     with pytest.raises(ConfigError, match=r"data=folder needs data\.path="):
         verb.main(["folder", *common])
-    with pytest.raises(ConfigError, match=r"data\.levels=300: input should be less than or equal"):
-        _module(project, **{"data.levels": 300})
+    with pytest.raises(ConfigError, match=r"data\.levels=70000: input should be less than or"):
+        _module(project, **{"data.levels": 70000})
     with pytest.raises(ConfigError, match=r"data\.on_devise: no such key; did you mean"):
         _module(project, **{"data.on_devise": True})
 
