@@ -11,4 +11,5 @@ from pixelrnn.data.ising import Ising as Ising
 from pixelrnn.data.mesh import BlindSpotMesh as BlindSpotMesh
 from pixelrnn.data.mesh import Mesh as Mesh
 from pixelrnn.data.mnist import MNIST as MNIST
+from pixelrnn.data.own_images import Images as Images
 from pixelrnn.data.patches import Patches as Patches

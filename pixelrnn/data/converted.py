@@ -15,16 +15,16 @@ import contextlib
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
 from pixelrnn.atomic import replacing
 from pixelrnn.data.disk import explained, require_space, sweep
+from pixelrnn.data.part_writer import Part, PartWriter
 from pixelrnn.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -33,18 +33,6 @@ FORMAT = 1
 """Format of the converted files; data of another format are converted again."""
 
 _BLOCK = 1 << 22
-
-
-class Part(NamedTuple):
-    """What a converted array looks like."""
-
-    shape: tuple[int, ...]
-    dtype: str = "uint8"
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 class Store:
@@ -168,13 +156,17 @@ class Store:
         remedy = f"run `{self.command}`"
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
-            if meta["recipe"] == self.recipe() and set(meta["parts"]) == set(self.parts):
+            if meta["recipe"] == self.recipe() and set(meta["parts"]) == set(self._parts_of(meta)):
                 return meta
         except FileNotFoundError:
             raise DataError(f"{self.name} is not prepared: no {path}; {remedy}") from None
         except (ValueError, KeyError, TypeError):
             pass
         raise DataError(f"{path}: expected the record of a finished conversion; {remedy}")
+
+    def _parts_of(self, meta: Mapping[str, Any]) -> dict[str, Part]:
+        """The parts that a finished conversion must have."""
+        return self.parts
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -200,15 +192,20 @@ class Store:
 
 
 class Builder:
-    """Writes the parts of a `Store`; what it has written counts only after `finish`."""
+    """Writes the parts of a `Store`; what it has written counts only after `finish`.
+
+    Attributes:
+        about: plain values that are kept beside the parts, for `CountedStore.about`.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.folder = store.folder
+        self.about: dict[str, Any] = {}
         self._written: dict[str, dict[str, Any]] = {}
 
     @contextlib.contextmanager
-    def part(self, name: str) -> Iterator["PartWriter"]:
+    def part(self, name: str) -> Iterator[PartWriter]:
         """Open a part for writing, in order.
 
         Raises:
@@ -222,69 +219,21 @@ class Builder:
             writer = PartWriter(file, part, self.folder, f"{self.store.name} {name}")
             yield writer
             writer.check_count()
-        self._written[name] = {"bytes": path.stat().st_size, "sha256": writer.sha256.hexdigest()}
+        self._written[name] = {
+            "bytes": path.stat().st_size,
+            "sha256": writer.sha256.hexdigest(),
+            "shape": list(part.shape),
+            "dtype": part.dtype,
+        }
 
     def finish(self) -> None:
         """Write meta.json: from now on the set is prepared."""
         missing = set(self.store.parts) - set(self._written)
         if missing:
             raise DataError(f"{self.store.name}: the conversion left out {sorted(missing)}")
-        meta = {"recipe": self.store.recipe(), "parts": self._written}
+        meta = {"recipe": self.store.recipe(), "parts": self._written, "about": self.about}
         with replacing(self.folder / "meta.json") as file:
             file.write(json.dumps(meta, indent=1) + "\n")
-
-
-class PartWriter:
-    """A .npy file written front to back, so that a full disc is an error and no signal.
-
-    Args:
-        file: where the array goes.
-        part: its shape and dtype.
-        folder: the folder of `file`, for temporary files beside it.
-        title: name of the part, for messages.
-    """
-
-    def __init__(self, file: IO[bytes], part: Part, folder: Path, title: str) -> None:
-        self.file = file
-        self.shape, self.dtype = part
-        self.folder = folder
-        self.nbytes = part.nbytes
-        self.title = title
-        self.count = 0
-        self.sha256 = hashlib.sha256()
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(self.dtype)),
-            "fortran_order": False,
-            "shape": self.shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-
-    def write(self, entries: np.ndarray) -> None:
-        """Append images, uint8 (n, C, H, W), or labels, int64 (n,).
-
-        Raises:
-            DataError: more of them than the set has.
-            ValueError: another shape or dtype.
-        """
-        if entries.dtype != self.dtype or entries.shape[1:] != self.shape[1:]:
-            raise ValueError(f"{self.title}: got {entries.dtype} {entries.shape}")
-        self.count += len(entries)
-        if self.count > self.shape[0]:
-            raise DataError(f"{self.title}: expected {self.shape[0]:,} images, found more")
-        data = np.ascontiguousarray(entries).data
-        self.sha256.update(data)
-        self.file.write(data)
-
-    def check_count(self) -> None:
-        """Refuse fewer images than the set has.
-
-        Raises:
-            DataError: says how many there are.
-        """
-        if self.count != self.shape[0]:
-            raise DataError(
-                f"{self.title}: expected {self.shape[0]:,} images, found {self.count:,}"
-            )
 
 
 def digest(array: np.ndarray) -> str:

@@ -8,7 +8,9 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.image_set import ImageSet
 
 
-def served(image_set: Callable[..., ImageSet], **loader: int) -> Callable[..., PixelDataModule]:
+def served(
+    image_set: Callable[..., ImageSet], *, name: str | None = None, **loader: int
+) -> Callable[..., PixelDataModule]:
     """A function that makes an image set and the data module that serves it.
 
     It is what `_target_` of a configuration names. It takes the arguments of the set and those of
@@ -16,6 +18,7 @@ def served(image_set: Callable[..., ImageSet], **loader: int) -> Callable[..., P
 
     Args:
         image_set: class of the set.
+        name: of the function; None: that of the class, without "Images" at its end.
         loader: other defaults for the arguments of `PixelDataModule`.
     """
     own = inspect.signature(image_set, eval_str=True).parameters
@@ -40,7 +43,7 @@ def served(image_set: Callable[..., ImageSet], **loader: int) -> Callable[..., P
     make.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": PixelDataModule}
     make.__doc__ = _joint_doc(image_set)
     make.__module__ = image_set.__module__
-    make.__name__ = make.__qualname__ = image_set.__name__.removesuffix("Images")
+    make.__name__ = make.__qualname__ = name or image_set.__name__.removesuffix("Images")
     return make
 
 

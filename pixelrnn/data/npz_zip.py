@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.data.converted import PartWriter
+from pixelrnn.data.part_writer import PartWriter
 from pixelrnn.data.progress import progress
 from pixelrnn.errors import DataError
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from pixelrnn.data.converted import PartWriter
+from pixelrnn.data.part_writer import PartWriter
 from pixelrnn.data.progress import progress
 from pixelrnn.errors import DataError
 

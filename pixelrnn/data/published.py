@@ -9,8 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from pixelrnn.arguments import Split
 from pixelrnn.data import download
-from pixelrnn.data.converted import Builder, Part, Store
+from pixelrnn.data.converted import Builder, Store
 from pixelrnn.data.image_set import ImageSet
+from pixelrnn.data.part_writer import Part
 from pixelrnn.data.registry import Source
 
 

@@ -13,14 +13,23 @@ from pixelrnn.cli import data as verb
 from pixelrnn.cli import docstrings
 from pixelrnn.models import PixelCNN, RowLSTM
 from pixelrnn.models.diagonal_bilstm import DiagonalBiLSTM
+from tests.data import own_files
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 EVERY = pytest.mark.parametrize("name", NAMES)
+OWN = {"images": own_files.folder}
+"""Sets of the user's own files -> what makes some. Their shape comes from the files."""
 
 
 def _config(name, root="nowhere"):
     return verb.configuration(name, [CONF], {}, root) | {"seed": 3}
+
+
+def _complete(name, folder):
+    """A configuration with all that must be given."""
+    config = _config(name, folder / "data")
+    return config | ({"path": str(OWN[name](folder / "own"))} if name in OWN else {})
 
 
 @EVERY
@@ -37,7 +46,7 @@ def test_the_file_lists_the_arguments_with_their_defaults(name):
     target = hydra.utils.get_method(config.pop("_target_"))
     assert sorted(config) == sorted(accepted_names(target))
     defaults = {n: p.default for n, p in inspect.signature(target).parameters.items()}
-    chosen = {"seed": 3, "root": "nowhere"}
+    chosen = {"seed": 3, "root": "nowhere", "path": "???"}
     if name.startswith("imagenet"):
         chosen["version"] = name
     assert config == defaults | {key: value for key, value in chosen.items() if key in config}
@@ -53,8 +62,8 @@ def test_every_set_says_what_its_keys_mean(name):
 
 
 @EVERY
-def test_every_set_can_be_kept_on_the_device_and_served_by_workers(name):
-    config = _config(name)
+def test_every_set_can_be_kept_on_the_device_and_served_by_workers(name, tmp_path):
+    config = _complete(name, tmp_path)
     target = hydra.utils.get_method(config.pop("_target_"))
     assert target(**config | {"on_device": True, "num_workers": 0}).on_device
     assert target(**config | {"num_workers": 3}).num_workers == 3
@@ -73,12 +82,12 @@ def test_configurations_of_earlier_versions_are_read(name):
     assert target(**OLD[name], seed=0).dataset_id == name.replace("patches", "patches16")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EVERY
 @pytest.mark.parametrize("model", [PixelCNN, RowLSTM, DiagonalBiLSTM])
-def test_the_set_fits_the_model_before_any_file_is_read(name, model, tmp_path):
-    data = hydra.utils.instantiate(_config(name, tmp_path / "not there"), _convert_="all")
+def test_the_set_fits_the_model_before_any_file_is_written(name, model, tmp_path):
+    data = hydra.utils.instantiate(_complete(name, tmp_path), _convert_="all")
     colors, height, width = data.image_shape
     network = model((colors, min(height, 8), min(width, 8)), data.levels, hidden=3, layers=1)
     images = torch.randint(data.levels, (2, *network.image_shape), dtype=torch.uint8)
     assert network.log_prob(images).isfinite().all()
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == ({"own"} if name in OWN else set())

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pixelrnn.data.cifar10 import read_archive
-from pixelrnn.data.converted import Part, Store
+from pixelrnn.data.converted import Store
 from pixelrnn.data.mnist import read_amat, read_idx
+from pixelrnn.data.part_writer import Part
 from pixelrnn.data.png_tar import convert as convert_tar
 from pixelrnn.errors import DataError
 from tests.data import raw_formats as raw

@@ -1,0 +1,1 @@
+"""Images of the user's own: found, looked at, converted and dealt to splits."""

@@ -1,0 +1,52 @@
+"""Which split an image goes to, by a hash of its content alone.
+
+An image goes where its hash says, whatever other images there are: adding files moves none. Equal
+pictures go the same way. Two pictures that become equal only when they are made smaller may go
+different ways; then that of the more public split is left out (`left_out`).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from pixelrnn.arguments import Split
+
+Side = Split | Literal[""]
+"""The split that an image is given to; "" if it is dealt by its hash."""
+
+_ORDER: tuple[Split, ...] = ("test", "val", "train")
+"""From what must be seen last to what is seen first."""
+
+
+def place(picture: np.ndarray) -> float:
+    """Where a picture lies in [0, 1): a hash of its size and pixels, uint8 (H, W, C)."""
+    sha256 = hashlib.sha256(repr(picture.shape).encode())
+    sha256.update(np.ascontiguousarray(picture).data)
+    return int.from_bytes(sha256.digest()[:6], "big") / 2**48
+
+
+def split_of(place: float, val: float, test: float) -> Split:
+    """The split of a place. A larger `val` takes images from training alone, never from test."""
+    return "test" if place < test else "val" if place < test + val else "train"
+
+
+def left_out(
+    splits: Sequence[Split], hashes: Sequence[bytes], dealt: frozenset[Split]
+) -> np.ndarray:
+    """Images that equal one of a split that must be seen later: bool (N,).
+
+    Args:
+        splits: of each image.
+        hashes: of each image's pixels.
+        dealt: the splits that images were dealt to; those that the user gave stay as they are.
+    """
+    held: set[bytes] = set()
+    out = np.zeros(len(splits), bool)
+    for split in _ORDER:
+        mine = [index for index, one in enumerate(splits) if one == split]
+        out[[index for index in mine if hashes[index] in held]] = True
+        if split in dealt:
+            held |= {hashes[index] for index in mine}
+    return out

@@ -1,0 +1,51 @@
+"""The store of converted images whose numbers no table knows."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pixelrnn.data.converted import FORMAT, Store
+from pixelrnn.data.part_writer import Part
+
+
+class CountedStore(Store):
+    """A store of images whose numbers are known only when all were read; meta.json says them.
+
+    Args:
+        root: folder of all data.
+        name: name of the set, and of its folder.
+        command: the command line that prepares, or repairs, this set.
+        settings: what the converted images depend on, plain.
+    """
+
+    def __init__(self, root: Path, name: str, command: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(root, name, {}, command)
+        self.settings = json.loads(json.dumps(settings))  # as meta.json gives it back
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Store.recipe`."""
+        return {"format": FORMAT, "name": self.name, "settings": self.settings}
+
+    def about(self) -> dict[str, Any]:
+        """What the conversion noted (`Builder.about`).
+
+        Raises:
+            DataError: not prepared.
+        """
+        return dict(self._meta()["about"])
+
+    def count(self, part: str) -> int:
+        """Number of entries of a part.
+
+        Raises:
+            DataError: not prepared.
+        """
+        return int(self._meta()["parts"][part]["shape"][0])
+
+    def _parts_of(self, meta: Mapping[str, Any]) -> dict[str, Part]:
+        self.parts = {
+            name: Part(tuple(entry["shape"]), entry["dtype"])
+            for name, entry in meta["parts"].items()
+        }
+        return self.parts
