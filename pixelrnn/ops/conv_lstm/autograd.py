@@ -76,7 +76,7 @@ class _ConvLSTM(torch.autograd.Function):
         keep: bool,
         overwrite: bool,
     ) -> Tensor:
-        gates = _positions_disjoint(_rows_contiguous(input_to_state), active)
+        gates = laid_out(input_to_state, active)
         # Where all positions are active, the gates are laid out as their activations are kept.
         reuse = overwrite and keep and active.all_active and gates.is_contiguous()
         buffer = gates.data.flatten(1, 2) if reuse else None  # .data: as if the memory were new
@@ -101,7 +101,7 @@ class _ConvLSTM(torch.autograd.Function):
         pad_before, active, loops = ctx.options
         grad_gates = torch.empty_like(activations) if _graph_is_kept() else activations
         shape, strides = ctx.layout
-        grad_input = _grad_input(grad_gates, shape, strides, active)
+        grad_input = input_gradient(grad_gates, shape, strides, active)
         grad_output = _rows_contiguous(grad_output)
         with torch.autocast(grad_output.device.type, enabled=False):
             separate = None if active.all_active else grad_input
@@ -129,8 +129,13 @@ def _rows_contiguous(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride()[-2:] == expected else tensor.contiguous()
 
 
-def _positions_disjoint(gates: Tensor, active: ActivePositions) -> Tensor:
-    """Return the gates, copied if active positions overlap: each has a gradient of its own."""
+def laid_out(gates: Tensor, active: ActivePositions) -> Tensor:
+    """Return the gates as loops take them, copied if need be.
+
+    Batch and features are contiguous, and active positions do not overlap: each has a gradient of
+    its own.
+    """
+    gates = _rows_contiguous(gates)
     directions, steps, positions, batch, width = gates.shape
     direction, line, position = gates.stride()[:3]
     line_up = directions == 1 or direction >= (steps - 1) * line + (positions - 1) * position
@@ -139,7 +144,7 @@ def _positions_disjoint(gates: Tensor, active: ActivePositions) -> Tensor:
     return gates.contiguous()
 
 
-def _grad_input(
+def input_gradient(
     grad_gates: Tensor, shape: torch.Size, strides: tuple[int, ...], active: ActivePositions
 ) -> Tensor:
     """Return `grad_gates` itself, or, where positions are frozen, memory for the input's gradient.

@@ -6,20 +6,18 @@ Every rung computes what `reference.conv_lstm` does and is held equal to it by
 Axes: `D` directions, `T` steps (lines), `L` positions on a line, `B` batch, `F` features, `K` taps.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator
 from torch import Tensor
 
 from pixelrnn.errors import KernelError
-from pixelrnn.ops.conv_lstm import autograd, cuda_graph, native_loops, reference
-from pixelrnn.ops.conv_lstm.interfaces import Compile
-
-log = logging.getLogger(__name__)
+from pixelrnn.ops import choices
+from pixelrnn.ops.conv_lstm import autograd, cuda_graph, graph_choice, native_loops, reference
+from pixelrnn.ops.conv_lstm.interfaces import Call, Compile
 
 Name = Literal["auto", "reference", "autograd", "native_loops", "cuda_graph"]
 
@@ -39,7 +37,8 @@ class Kernel:
 
     Attributes:
         name: a rung of the ladder, or "auto": the fastest that takes the input and has been shown
-            to work on such a device. On CUDA that is "autograd" until a card has run "cuda_graph".
+            to work on such a device. On CUDA it takes "cuda_graph" for shapes for which graphs are
+            found right and faster there (`graph_choice.py`), else "autograd".
         compile: how the pointwise part is fused (`cell.cell_for`); the reference ignores it.
     """
 
@@ -59,20 +58,20 @@ class Rung:
     Attributes:
         run: takes what `reference.conv_lstm` takes, then `compile` and `overwrite`.
         objection: returns why it cannot take these gates, frozen positions and cell, or None.
-        left_out: returns why `auto` leaves it out for these gates, or None.
+        left_out: returns why `auto` leaves it out for a call with this cell, or None.
         device: the only type of device it runs on; None: any.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Compile, bool], Tensor]
     objection: Callable[[Tensor, Tensor | None, Compile], str | None]
-    left_out: Callable[[Tensor], str | None] = lambda _: None
+    left_out: Callable[[Call, Compile], str | None] = lambda *_: None
     device: str | None = None
 
-    def refusal(self, gates: Tensor, frozen: Tensor | None, compile: Compile) -> str | None:
+    def refusal(self, call: Call, compile: Compile) -> str | None:
         """Return why it cannot take this input on this device, or None if it can."""
-        if self.device not in (None, gates.device.type):
-            return f"it runs on {self.device} only, not on {gates.device.type}"
-        return self.objection(gates, frozen, compile)
+        if self.device not in (None, call.gates.device.type):
+            return f"it runs on {self.device} only, not on {call.gates.device.type}"
+        return self.objection(call.gates, call.frozen, compile)
 
 
 RUNGS: dict[str, Rung] = {
@@ -87,7 +86,7 @@ RUNGS: dict[str, Rung] = {
     "cuda_graph": Rung(
         partial(autograd.conv_lstm, loops_for=cuda_graph.as_graphs),
         autograd.autograd_objection,
-        lambda _: "no card has run it yet: ask for it with kernel.name=cuda_graph",
+        graph_choice.objection,
         "cuda",
     ),
 }
@@ -130,36 +129,33 @@ def conv_lstm(
     _check(input_to_state, state_to_state, initial_hidden, initial_cell, pad_before, frozen)
     chosen = Kernel(kernel) if isinstance(kernel, str) else kernel
     tensors = (input_to_state, state_to_state, initial_hidden, initial_cell)
-    rung = select_rung(chosen, input_to_state, frozen)
+    rung = select_rung(chosen, Call(*tensors, pad_before, frozen))
     return rung.run(*tensors, pad_before, frozen, chosen.compile, overwrite)
 
 
-def select_rung(kernel: Kernel, gates: Tensor, frozen: Tensor | None) -> Rung:
+def select_rung(kernel: Kernel, call: Call) -> Rung:
     """Return the rung that is asked for, or for `auto` the fastest that takes the input.
 
     Raises:
         KernelError: The rung that is asked for cannot take the input.
     """
     if kernel.name != "auto":
-        refusal = RUNGS[kernel.name].refusal(gates, frozen, kernel.compile)
+        refusal = RUNGS[kernel.name].refusal(call, kernel.compile)
         if refusal:
             raise KernelError(f"kernel.name={kernel.name}: {refusal}; auto takes what can")
+        choices.note(f"conv_lstm kernel: {kernel.name} (kernel.name={kernel.name})")
         return RUNGS[kernel.name]
     refusals: dict[str, str] = {}
     for name, rung in reversed(RUNGS.items()):
-        if rung.device not in (None, gates.device.type):
+        if rung.device not in (None, call.gates.device.type):
             continue
-        refusal = rung.left_out(gates) or rung.refusal(gates, frozen, kernel.compile)
+        refusal = rung.left_out(call, kernel.compile) or rung.refusal(call, kernel.compile)
         if refusal is None:
-            _say(name, "; ".join(f"not {other}: {why}" for other, why in refusals.items()))
+            others = "; ".join(f"not {other}: {why}" for other, why in refusals.items())
+            choices.note(f"conv_lstm kernel: {name}" + (f" ({others})" if others else ""))
             return rung
         refusals[name] = refusal
     raise KernelError(f"no kernel takes this input: {refusals}")
-
-
-@lru_cache
-def _say(name: str, why_not_others: str) -> None:
-    log.info("conv_lstm kernel: %s%s", name, f" ({why_not_others})" if why_not_others else "")
 
 
 def _check(

@@ -20,6 +20,32 @@ Compile = Literal["auto", "native", "inductor", "none"]
 """native: one C++ pass, CPU. inductor: torch.compile. none: torch operations one by one."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """The arguments of `dispatch.conv_lstm`, checked: what rungs are chosen by.
+
+    Attributes:
+        gates: (D, T, L, B, 4F), the input's part.
+        weight: (D, K, F, 4F), the state-to-state kernel.
+        initial_hidden: (D, F).
+        initial_cell: (D, F).
+        pad_before: positions of padding before the line.
+        frozen: (T, L) bool on the CPU, or None.
+    """
+
+    gates: Tensor
+    weight: Tensor
+    initial_hidden: Tensor
+    initial_cell: Tensor
+    pad_before: int
+    frozen: Tensor | None
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What a gradient may be asked of."""
+        return self.gates, self.weight, self.initial_hidden, self.initial_cell
+
+
 class ForwardPass(Protocol):
     """Equation 3 at the active positions of one line."""
 

@@ -22,7 +22,7 @@ from pixelrnn.native import compiler
 from pixelrnn.ops.conv_lstm import native_cell
 from pixelrnn.ops.conv_lstm.active_positions import ActivePositions, mask_objection
 from pixelrnn.ops.conv_lstm.cell import state_dtype
-from pixelrnn.ops.conv_lstm.interfaces import Compile, Loops
+from pixelrnn.ops.conv_lstm.interfaces import Call, Compile, Loops
 from pixelrnn.ops.conv_lstm.loops import hidden_with_borders
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -51,9 +51,9 @@ def native_loops_objection(
     return mask_objection(frozen)
 
 
-def too_many_features(input_to_state: Tensor) -> str | None:
+def too_many_features(call: Call, compile: Compile) -> str | None:
     """Return why `auto` leaves these loops out, or None if it takes them."""
-    features = input_to_state.shape[-1] // 4
+    features = call.gates.shape[-1] // 4
     return f"slower for more than {MAX_FEATURES} features" if features > MAX_FEATURES else None
 
 

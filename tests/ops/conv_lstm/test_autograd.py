@@ -9,10 +9,11 @@ import torch
 
 from pixelrnn.errors import CompilerError, ConfigError, KernelError, PixelRNNError
 from pixelrnn.native import compiler
-from pixelrnn.ops import skew
+from pixelrnn.ops import choices, skew
 from pixelrnn.ops.conv_lstm import autograd, cell, dispatch, loops, native_loops, reference
 from pixelrnn.ops.conv_lstm.active_positions import active_positions
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
+from pixelrnn.ops.conv_lstm.interfaces import Call
 from pixelrnn.runs import check
 
 TAPS = [(1, 0), (2, 1), (2, 0), (3, 1)]
@@ -224,7 +225,7 @@ def test_autocast_keeps_the_cell_in_float32():
 
 def test_auto_says_what_it_takes_and_why(caplog):
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
-    dispatch._say.cache_clear()
+    choices.forget()
     caplog.set_level("INFO")
     conv_lstm(*inputs, pad_before=0)
     broken = torch.tensor([[True, False, True], [False, True, False]])
@@ -238,13 +239,25 @@ def test_auto_says_what_it_takes_and_why(caplog):
     assert caplog.messages[2].startswith(
         "conv_lstm kernel: autograd (not native_loops: slower for more"
     )
-    assert len(caplog.messages) == 3
+    assert caplog.messages[3] == "conv_lstm kernel: native_loops (kernel.name=native_loops)"
+    assert choices.lines() == caplog.messages  # each once, however often it is called
 
 
-def test_auto_takes_what_has_been_shown_on_a_card():
+def on_cuda():
+    """A call whose tensors say that they lie on a GPU."""
     gates = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, shape=(1, 1, 1, 1, 8))
-    assert dispatch.select_rung(Kernel(), gates, None) is dispatch.RUNGS["autograd"]
-    assert dispatch.select_rung(Kernel("cuda_graph"), gates, None) is dispatch.RUNGS["cuda_graph"]
+    return Call(gates, None, None, None, 0, None)
+
+
+@pytest.mark.parametrize("verdict", [None, "graphs are 0.90 times as fast"])
+def test_auto_takes_graphs_where_they_were_found_right_and_faster(monkeypatch, verdict):
+    asked = replace(dispatch.RUNGS["cuda_graph"], left_out=lambda *_: verdict)
+    monkeypatch.setitem(dispatch.RUNGS, "cuda_graph", asked)
+    taken = dispatch.RUNGS["autograd" if verdict else "cuda_graph"]
+    choices.forget()
+    assert dispatch.select_rung(Kernel(), on_cuda()) is taken
+    assert bool(verdict) == (str(verdict) in choices.lines()[0])
+    assert dispatch.select_rung(Kernel("cuda_graph"), on_cuda()) is asked
 
 
 def test_stored_runs_may_call_a_rung_by_its_old_name():
@@ -262,7 +275,8 @@ def test_another_cell_by_name_is_not_for_the_native_loops():
     with pytest.raises(ValueError, match="compile=none"):
         conv_lstm(*inputs, pad_before=0, kernel=Kernel("native_loops", "none"))
     assert (
-        dispatch.select_rung(Kernel(compile="none"), inputs[0], None) is dispatch.RUNGS["autograd"]
+        dispatch.select_rung(Kernel(compile="none"), Call(*inputs, 0, None))
+        is dispatch.RUNGS["autograd"]
     )
 
 
@@ -272,7 +286,7 @@ def test_without_a_compiler_auto_takes_the_next_rung(monkeypatch):
 
     monkeypatch.setattr(compiler, "library", none)
     inputs, _ = draw(1, 2, 2, 1, 2, 1)
-    assert dispatch.select_rung(Kernel(), inputs[0], None) is dispatch.RUNGS["autograd"]
+    assert dispatch.select_rung(Kernel(), Call(*inputs, 0, None)) is dispatch.RUNGS["autograd"]
     with pytest.raises(ValueError, match="no C"):
         conv_lstm(*inputs, pad_before=0, kernel="native_loops")
 
