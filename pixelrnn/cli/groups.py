@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 SEARCHPATH = "hydra.searchpath"
@@ -25,7 +26,11 @@ class Groups:
     def options(self, group: str) -> list[str]:
         """The choices of a group; none if there is no such group."""
         searched = [word for word in self.words if word.startswith(f"{SEARCHPATH}=")]
-        return self.loader.get_group_options(group, overrides=searched)
+        if searched:
+            return self.loader.get_group_options(group, overrides=searched)
+        # What get_group_options does, but for a copy of all groups, which takes 0.1 s each time
+        places = [source for source in self.loader.get_sources() if source.is_group(group)]
+        return sorted({name for place in places for name in place.list(group, ObjectType.CONFIG)})
 
     def parser(self) -> OverridesParser:
         """A parser of overrides that knows the groups."""

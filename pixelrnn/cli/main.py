@@ -7,7 +7,7 @@ import sys
 import traceback
 
 import pixelrnn
-from pixelrnn import ranks, refused
+from pixelrnn import ranks, refused, start_up
 from pixelrnn.cli import completion
 from pixelrnn.errors import Interrupted, PixelRNNError, ProcessLost
 from pixelrnn.runs import check
@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if verb not in VERBS:
             raise PixelRNNError(f"{verb}: no such verb; {check.nearest(verb, list(VERBS))}")
-        return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0
+        with start_up.starting():
+            return importlib.import_module(f"pixelrnn.cli.{verb}").main(rest) or 0
     except PixelRNNError as error:
         if error.told if isinstance(error, ProcessLost) else ranks.is_first():
             print(f"pixelrnn: {error}", file=sys.stderr)

@@ -38,7 +38,7 @@ def table(
             my/table.yaml; several are done in turn.
         scale: the paper's data and sizes, or others that the table has: `small` needs no download.
         out: folder of the files; null: `tables`, among the runs.
-        plots: whether to draw.
+        plots: whether to draw what has been run; pictures that show it already are kept.
         paths: roots of runs, data and own tables.
 
     Raises:
@@ -52,7 +52,8 @@ def table(
     for one in filled:
         _show(console, one)
         try:
-            written = _write(one, folder) + (_draw(one, folder) if plots else [])
+            changed = _write(one, folder)
+            written = [*_texts(one), *(_draw(one, folder, changed) if plots else [])]
         except OSError as error:
             raise RunError(
                 f"{folder}: cannot be written ({error.strerror or error}); "
@@ -76,24 +77,52 @@ def _stem(filled: tables.Table) -> str:
     return filled.name if filled.scale == PAPER else f"{filled.name}-{filled.scale}"
 
 
-def _write(filled: tables.Table, folder: Path) -> list[str]:
-    """The files that are text; returns their names."""
-    written = []
-    for ending, form in (("md", markdown), ("csv", csv_lines), ("tex", latex)):
-        written.append(f"{_stem(filled)}.{ending}")
-        with atomic.replacing(folder / written[-1]) as file:
-            file.write(form(filled))
-    return written
+def _texts(filled: tables.Table) -> dict[str, str]:
+    """The files that are text: name -> content."""
+    forms = {"md": markdown, "csv": csv_lines, "tex": latex}
+    return {f"{_stem(filled)}.{ending}": form(filled) for ending, form in forms.items()}
 
 
-def _draw(filled: tables.Table, folder: Path) -> list[str]:
-    """The pictures; returns their names."""
+def _write(filled: tables.Table, folder: Path) -> bool:
+    """Write the files that are text; returns whether one of them said something else before."""
+    texts = _texts(filled)
+    stale = [name for name, text in texts.items() if not _holds(folder / name, text)]
+    for name in stale:
+        with atomic.replacing(folder / name) as file:
+            file.write(texts[name])
+    return bool(stale)
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
+
+
+def _draw(filled: tables.Table, folder: Path, changed: bool) -> list[str]:
+    """Draw what has been run, where the pictures do not show it yet; returns their names."""
+    runs = [run.folder for line in filled.lines for run in line.runs]
+    names = [f"{_stem(filled)}.png", *([f"{_stem(filled)}-curves.png"] if runs else [])]
+    drawn_at = min(_written_at(folder / name) for name in names)
+    if not runs and not drawn_at:
+        return []
+    sources = [run / name for run in runs for name in ("results.json", "metrics.csv")]
+    if not changed and drawn_at > max(map(_written_at, sources), default=0):
+        return names
     from pixelrnn.results import plots  # matplotlib takes longer than all the rest
 
-    names = [f"{_stem(filled)}.png", f"{_stem(filled)}-curves.png"]
     plots.table_plot(filled, folder / names[0])
-    drawn = plots.curves(filled, folder / names[1])
+    drawn = bool(runs) and plots.curves(filled, folder / names[1])
     return names if drawn else names[:1]
+
+
+def _written_at(path: Path) -> float:
+    """When a file was written, in seconds; 0 if there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _show(console: Console, filled: tables.Table) -> None:

@@ -4,9 +4,10 @@
 order; a shuffled split would leak writers into the test set.
 """
 
+from typing import Any
+
 import numpy as np
 from pydantic.dataclasses import dataclass
-from sklearn.datasets import load_digits
 
 from pixelrnn.arguments import Split
 from pixelrnn.data.factory import served
@@ -37,16 +38,23 @@ class DigitsImages(ImageSet):
 
     def load(self, split: Split) -> np.ndarray:
         """The images of a split: uint8 (N, 1, 8, 8)."""
-        digits = load_digits().images[_SPLITS[split], None]
+        digits = _digits().images[_SPLITS[split], None]
         return (digits >= 8 if self.binary else digits).astype(np.uint8)
 
     def labels(self, split: Split) -> np.ndarray:
         """The digits that the images show: int64 (N,)."""
-        return load_digits().target[_SPLITS[split]].astype(np.int64)
+        return _digits().target[_SPLITS[split]].astype(np.int64)
 
     def count(self, split: Split) -> int:
         """The number of images of a split."""
         return _SPLITS[split].stop - _SPLITS[split].start
+
+
+def _digits() -> Any:
+    """What scikit-learn makes of its file: `images` (1797, 8, 8) and `target` (1797,)."""
+    from sklearn.datasets import load_digits  # half a second, which other data sets do not need
+
+    return load_digits()
 
 
 Digits = served(DigitsImages, batch_size=32, eval_batch_size=256)

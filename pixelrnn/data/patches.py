@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -65,12 +64,20 @@ def split_of(row: int, column: int) -> Split:
     return splits.get((3 * row + column) % 10, "train")
 
 
+def _photographs() -> list[np.ndarray]:
+    """uint8 (height, width, 3) each."""
+    from sklearn.datasets import load_sample_images  # slow to import; other data do without it
+
+    found: list[np.ndarray] = load_sample_images().images
+    return found
+
+
 def _tiles(split: Split) -> np.ndarray:
     """uint8 (M, 3, 64, 64)."""
     return np.stack(
         [
             photo[row * _TILE : (row + 1) * _TILE, column * _TILE : (column + 1) * _TILE]
-            for photo in load_sample_images().images
+            for photo in _photographs()
             for row in range(photo.shape[0] // _TILE)
             for column in range(photo.shape[1] // _TILE)
             if split_of(row, column) == split

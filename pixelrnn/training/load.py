@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from pixelrnn import start_up
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models import fingerprint
@@ -34,6 +35,7 @@ def load_model(path: str | Path) -> ImageDistribution:
     Raises:
         RunError: nothing is there, or it is half written, damaged, or of other code.
     """
+    start_up.finished()
     path = Path(path)
     record.require(path)
     exported = path.suffix == weights.SUFFIX

@@ -24,7 +24,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
-from pixelrnn import threads
+from pixelrnn import start_up, threads
 from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
@@ -271,6 +271,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageD
         process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
         record.start(run, config)
+    start_up.finished()
     started = time.monotonic()
     with checkpoint.explained(resume):
         trainer.fit(module, plan.data, ckpt_path=None if resume is None else resume.path)

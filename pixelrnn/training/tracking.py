@@ -1,4 +1,7 @@
-"""Loggers of a run. W&B watches; it never stops a training."""
+"""Loggers of a run. W&B watches; it never stops a training.
+
+W&B is imported where it is used: a run without it does not pay for it.
+"""
 
 import contextlib
 import re
@@ -7,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import wandb
 from PIL import Image
 from pytorch_lightning.loggers import Logger, WandbLogger
 
@@ -54,6 +56,8 @@ def session(
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers.values()):
             with contextlib.suppress(Exception):  # the record of truth is written without W&B
+                import wandb
+
                 wandb.finish(exit_code=int(failed))
 
 
@@ -105,6 +109,8 @@ def add_picture(config: dict[str, Any], name: str, picture: Image.Image) -> None
     Raises:
         ConfigError: the logger refuses its arguments.
     """
+    import wandb
+
     only = {"logger": {"wandb": config["logger"]["wandb"]}}
     with session(config, build(config | only)) as (logger,):
         logger.experiment.log({name: wandb.Image(picture)})  # type: ignore[attr-defined]
@@ -166,6 +172,8 @@ def _started(
             file=sys.stderr,
         )
         with contextlib.suppress(Exception):
+            import wandb
+
             wandb.teardown()
         return _with_configuration(_logger(name, node | {"offline": True}), config)
 

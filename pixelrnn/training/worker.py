@@ -5,6 +5,8 @@ import signal
 import sys
 import traceback
 
+from pixelrnn import start_up
+
 
 def main() -> int:
     """Do one run in step with the others. The first process says what is to be said.
@@ -12,7 +14,12 @@ def main() -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 refused, 130 or 143 after a signal.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the imports below last
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the imports last
+    with start_up.starting():
+        return _work()
+
+
+def _work() -> int:
     from pixelrnn.data.base import PixelDataModule
     from pixelrnn.errors import Interrupted, PixelRNNError, ProcessLost
     from pixelrnn.training import interruption, parts, run, world

@@ -40,7 +40,7 @@ def marked_photos(monkeypatch):
     for r, c in zip(row, column, strict=True):
         number[r * 64 : r * 64 + 64, c * 64 : c * 64 + 64] = r * 10 + c
     photos = type("Photos", (), {"images": [np.repeat(number[..., None], 3, axis=2)] * 2})
-    monkeypatch.setattr("pixelrnn.data.patches.load_sample_images", lambda: photos)
+    monkeypatch.setattr("sklearn.datasets.load_sample_images", lambda: photos)
 
 
 @pytest.mark.parametrize("size", [8, 32])

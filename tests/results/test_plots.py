@@ -1,11 +1,15 @@
 """Pictures of tables: bands over seeds, and no state of matplotlib changed."""
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from pixelrnn.cli.main import main
 from pixelrnn.results import collect, plots, rows, tables
 from tests.results.runs import write
 
@@ -85,3 +89,30 @@ def test_the_backend_of_whoever_imports_this_stays():
         "sys.exit(matplotlib.get_backend() != 'svg' or 'matplotlib.pyplot' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pictures_that_show_what_there_is_are_kept(tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "table_plot", lambda table, path: drawn.append(path.touch()))
+    monkeypatch.setattr(plots, "curves", lambda table, path: path.touch() is None)
+
+    def pictures():
+        before = len(drawn)
+        assert main(["table", "table2"]) == 0
+        assert ("table2-curves.png" in capsys.readouterr().out) == bool(list(runs.glob("a-*")))
+        return len(drawn) - before
+
+    runs = tmp_path / "runs"
+    assert pictures() == 0  # nothing was run
+    folder = write(runs, "a-0", 3.0)
+    assert [pictures(), pictures()] == [1, 0]
+    write(runs, "a-1", 3.1, seed=1)
+    assert [pictures(), pictures()] == [1, 0]
+    later = time.time() + 5
+    os.utime(folder / "metrics.csv", (later, later))
+    assert pictures() == 1
+    (runs / "tables" / "table2.png").unlink()
+    assert pictures() == 1
+    shutil.rmtree(folder)
+    shutil.rmtree(runs / "a-1")
+    assert pictures() == 1  # what is drawn is there no more
