@@ -92,7 +92,7 @@ def test_one_folder_is_one_run_in_wandb():
 
 
 def test_a_run_that_fails_is_finished_as_failed(monkeypatch, tmp_path):
-    monkeypatch.setattr("pixelrnn.training.run._final_samples", lambda *args: 1 / 0)
+    monkeypatch.setattr("pixelrnn.training.sample_grid.write", lambda *args: 1 / 0)
     root = tmp_path / "runs"  # W&B's own process does not follow our change of folder
     assert main([*WITH_WANDB, "-m", "seed=0,1", f"paths.runs={root}"]) == 1
     assert wandb.run is None

@@ -275,7 +275,7 @@ def test_a_full_disc_is_one_line(monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", "mine/samples/final.png")
 
-    monkeypatch.setattr(run, "_final_samples", full)
+    monkeypatch.setattr(run.sample_grid, "write", full)
     with pytest.raises(RunError, match=r"final\.png: No space left on device; .*the same"):
         run.train(config(folder="mine"))
 
