@@ -11,14 +11,19 @@ def grid(images: Tensor, levels: int, columns: int | None = None, side: int = 48
     """Lay images out on a grid, enlarged by a whole factor so that pixels stay sharp.
 
     Args:
-        images: uint8 (B, C, H, W) with C 1 or 3 (other C: the first colour), values below `levels`.
+        images: uint8 (B, C, H, W), values below `levels`. C is 1 or 3; of images with other numbers
+            of channels each channel is shown in grey, one beside the other.
         levels: number of values of a sub-pixel; 0 becomes black, levels - 1 white.
         columns: images in a row; None: as square as possible.
         side: wanted width of the whole picture in pixels.
     """
     symbols = images.cpu().numpy()
-    if symbols.shape[1] != 3:
-        symbols = symbols[:, :1].repeat(3, axis=1)
+    channels = symbols.shape[1]
+    if channels not in (1, 3):
+        columns = channels * (columns or max(1, round(math.sqrt(len(symbols) / channels))))
+        symbols = symbols.reshape(-1, 1, *symbols.shape[2:])
+    if channels != 3:
+        symbols = symbols.repeat(3, axis=1)
     shades = (symbols.astype(np.float64) * (255 / (levels - 1))).round().astype(np.uint8)
     count, _, height, width = shades.shape
     columns = columns or math.ceil(math.sqrt(count))

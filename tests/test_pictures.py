@@ -30,7 +30,7 @@ def shrunk(cell, height, width):
     return small
 
 
-@pytest.mark.parametrize("colors", [1, 2, 3])
+@pytest.mark.parametrize("colors", [1, 2, 3, 5])
 @pytest.mark.parametrize("columns", [None, 1, 3])
 @pytest.mark.parametrize("side", [1, 200])
 @pytest.mark.parametrize(("levels", "white"), [(2, 1), (4, 3), (256, 255)])
@@ -39,8 +39,8 @@ def test_every_pixel_of_every_image_is_shown(colors, columns, side, levels, whit
     drawn[drawn == GAP] = 0
     canvas = np.asarray(pictures.grid(drawn, levels, columns, side))
     found = list(cells(canvas))
-    assert len(found) == 5
-    shown = drawn if colors == 3 else drawn[:, :1].expand(-1, 3, -1, -1)
+    shown = drawn if colors == 3 else drawn.view(-1, 1, 3, 4).expand(-1, 3, -1, -1)
+    assert len(found) == len(shown)
     for image, cell in zip(shown, found, strict=True):
         shades = shrunk(cell, 3, 4).astype(float) / 255 * white
         assert np.abs(shades - image.permute(1, 2, 0).numpy()).max() < 0.01 * white
@@ -58,6 +58,19 @@ def test_the_layout(count, columns, rows, per_row):
     found = ranges(gap.all(axis=1))
     assert len(found) == rows
     assert len(ranges(gap[found[0][0] : found[0][1]].all(axis=0))) == per_row
+
+
+def test_the_channels_of_an_image_stand_in_one_row():
+    drawn = torch.arange(24, dtype=torch.uint8).view(6, 4, 1, 1)
+    canvas = np.asarray(pictures.grid(drawn, 24, columns=2))
+    gap = (canvas == GAP).all(axis=2)
+    found = ranges(gap.all(axis=1))
+    assert len(found) == 3
+    row = canvas[found[1][0] : found[1][1]]
+    shades = [int(row[0, left, 0]) for left, _ in ranges((row == GAP).all(axis=(0, 2)))]
+    assert [round(shade * 23 / 255) for shade in shades] == list(range(8, 16))
+    wide = np.asarray(pictures.grid(drawn, 24))
+    assert wide.shape[1] < 2 * wide.shape[0]
 
 
 def test_a_picture_is_about_as_wide_as_asked():

@@ -7,8 +7,6 @@ them, and converted once, into a store that is named by content and settings (`o
 import hashlib
 import json
 import logging
-import re
-from collections import Counter
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +24,13 @@ from pixelrnn.data.converted import Builder
 from pixelrnn.data.factory import served
 from pixelrnn.data.image_set import SPLITS, ImageSet
 from pixelrnn.data.mnist import Binarize
-from pixelrnn.data.own import arrays, files, sources
+from pixelrnn.data.own import classes, sizes, sources
 from pixelrnn.data.own.arrays import Layout
-from pixelrnn.data.own.bad import shown
 from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.data.own.fitting import Filter, Fit, Fitting
 from pixelrnn.data.own.shares import Side
 from pixelrnn.data.own.sources import Entry, Source
-from pixelrnn.data.own.store import CountedStore
+from pixelrnn.data.own.store import CountedStore, named
 from pixelrnn.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -113,7 +110,7 @@ class OwnImages(ImageSet):
         }
         present = [split for split in held if split in {*named, *found} or shares[split]]
         self.splits = ("train", *present)
-        self.class_names = _class_names(found) if self.classes else ()
+        self.class_names = classes.names(found) if self.classes else ()
         usable = [entry for one in found.values() for entry in one.entries if not entry.problem]
         channels: int = self.colors or max((entry.shape[3] for entry in usable), default=1)
         self.conversion = Conversion(
@@ -126,8 +123,6 @@ class OwnImages(ImageSet):
             self.skip_bad,
         )
         self.conversion.refuse([])
-        if not usable:
-            raise DataError(self.conversion.summary([]))
         self.image_shape = (channels, *self.conversion.fitting.size)
         self.dataset_id = f"{self.store.name}{self._suffix}"
         if self.binarize != "none":
@@ -141,6 +136,7 @@ class OwnImages(ImageSet):
         """
         self.store.prepare(self.build)
         self.conversion.refuse(self._damaged())
+        self._check_shades()
         for source in self.conversion.sources.values():
             source.remember()
 
@@ -162,7 +158,7 @@ class OwnImages(ImageSet):
         text = json.dumps(settings, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
         command = f"pixelrnn data images data.path={self.path}"
-        return CountedStore(self.root, f"images_{_name(self.path)}_{key}", command, settings)
+        return CountedStore(self.root, f"images_{named(self.path)}_{key}", command, settings)
 
     @property
     def content_id(self) -> str:
@@ -209,6 +205,23 @@ class OwnImages(ImageSet):
     def _damaged(self) -> list[tuple[str, str]]:
         return [(name, kind) for name, kind in self.store.about()["damaged"]]
 
+    def _check_shades(self) -> None:
+        """Refuse images of which nothing would be left.
+
+        Raises:
+            DataError: they are no shades, or very dark.
+        """
+        key = f"data.levels={self.levels}"
+        least = 256 // self.levels
+        if self.binarize != "none":
+            key = f"data.binarize={self.binarize}"
+            least = 128 if self.binarize == "threshold" else 2
+        if (brightest := self.store.about()["brightest"]) < least and self.levels < 256:
+            raise DataError(
+                f"{self.path}: all values are below {brightest + 1}, and with {key} every image "
+                "would be black; data=codes takes symbols that are no shades"
+            )
+
     def _check_keys(self) -> None:
         """Refuse keys that do not go together.
 
@@ -239,10 +252,7 @@ class OwnImages(ImageSet):
         """
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
         if size is None:
-            sizes = Counter((entry.shape[1], entry.shape[2]) for entry in usable)
-            if len(sizes) > 1:
-                raise DataError(f"{self.path}: {_differ(sizes, usable)}")
-            size = next(iter(sizes), (1, 1))
+            size = sizes.common(self.path, usable)
         red, green, blue = self._background
         shades = {1: (round(0.299 * red + 0.587 * green + 0.114 * blue),), 3: self._background}
         background = shades.get(channels, (red,) * channels)
@@ -277,45 +287,3 @@ class OwnImages(ImageSet):
 
 
 Images = served(OwnImages, name="Images")
-
-
-def _class_names(found: dict[Side, Source]) -> tuple[str, ...]:
-    """Names of the classes, in order.
-
-    Raises:
-        DataError: images for validation or testing are of classes that training has not.
-    """
-    of_part: dict[Side, set[str]] = {}
-    for part, source in found.items():
-        for entry in source.entries:
-            if not entry.problem:
-                of_part.setdefault(part or entry.part, set()).update(source.labels_of(entry))
-    known = of_part.pop("", set()) | of_part.pop("train", set())
-    for part, names in of_part.items():
-        if names - known:
-            path = found.get(part, found[""]).path
-            raise DataError(
-                f"{path}: images for {part} are of the class {min(names - known)}, of which there "
-                "are none to train on"
-            )
-    numbers = all(name.isdecimal() for name in known)
-    return tuple(sorted(known, key=(lambda name: (int(name), name)) if numbers else None))
-
-
-def _differ(sizes: Counter[tuple[int, int]], usable: list[Entry]) -> str:
-    """The line that says that images differ in size."""
-    (usual, count), *_ = sizes.most_common(1)
-    other = next(entry for entry in usable if (entry.shape[1], entry.shape[2]) != usual)
-    return (
-        f"the images differ in size: {count:,} of {len(usable):,} have {usual[0]} x {usual[1]}, "
-        f"{shown(other.name)} has {other.shape[1]} x {other.shape[2]} (rows x columns); "
-        "give one with data.size=32 or data.size=[32,48]"
-    )
-
-
-def _name(path: Path) -> str:
-    """The name of a path as a part of a file's name."""
-    name = path.resolve().name
-    for ending in (*files.ARCHIVES, *arrays.ENDINGS):
-        name = name[: -len(ending)] if name.lower().endswith(ending) else name
-    return re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:40] or "images"

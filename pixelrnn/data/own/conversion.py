@@ -85,7 +85,7 @@ class Conversion:
         return entry.problem or self.fitting.problem(*entry.shape[1:3])
 
     def refuse(self, damaged: list[tuple[str, str]]) -> None:
-        """Refuse bad files, unless they are to be skipped.
+        """Refuse bad files, unless they are to be skipped and others are left.
 
         Args:
             damaged: (name, kind) of those that were found while decoding.
@@ -93,7 +93,10 @@ class Conversion:
         Raises:
             DataError: counts them, and names the first of each kind.
         """
-        if (self.problems or damaged) and not self.skip_bad:
+        found = [*self.problems, *damaged]
+        if len(found) == self.total:
+            raise DataError(self.summary(damaged))
+        if found and not self.skip_bad:
             raise DataError(
                 f"{self.summary(damaged)}; mend or remove them, or leave them out with "
                 "data.skip_bad=true"
@@ -101,8 +104,12 @@ class Conversion:
 
     def summary(self, damaged: list[tuple[str, str]]) -> str:
         """How many files cannot be used, and which first."""
-        total = sum(len(source.entries) for source in self.sources.values())
-        return bad.summary(self.sources[""].path, total, [*self.problems, *damaged])
+        return bad.summary(self.sources[""].path, self.total, [*self.problems, *damaged])
+
+    @property
+    def total(self) -> int:
+        """Number of files, or of arrays."""
+        return sum(len(source.entries) for source in self.sources.values())
 
     def _decoded(self, file: IO[bytes]) -> "_Found":
         """Decode all pictures into a file, several at a time."""
@@ -231,6 +238,7 @@ class _Found:
     rows: list[_Row] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
     enlarged: int = 0
+    brightest: int = 0
 
     def add(self, part: Side, task: Task, result: _Decoded | Bad, file: IO[bytes]) -> None:
         """Append the images of a picture to the pool, or the picture to the bad ones."""
@@ -238,6 +246,7 @@ class _Found:
             self.bad.append((task.name, str(result)))
             return
         self.enlarged += result.enlarged
+        self.brightest = max(self.brightest, int(result.images.max()))
         part = part or task.entry.part
         if part == "train":  # what is not for validation or testing may be dealt
             part = ""
@@ -250,6 +259,7 @@ class _Found:
         return {
             "damaged": self.bad,
             "enlarged": self.enlarged,
+            "brightest": self.brightest,
             "left_out": {
                 split: sum(bool(o) for o, one in zip(out, splits, strict=True) if one == split)
                 for split in ("train", "val")

@@ -181,9 +181,9 @@ def _tar(path: Path) -> Iterator[Found]:
     with _unpacked(path) as file:
         bounded: Any = _Bounded(file)
         with tarfile.open(fileobj=bounded, mode="r:") as archive:
-            members: Any = archive.members
+            kept: Any = archive
             while (member := archive.next()) is not None:
-                members.clear()  # tarfile keeps them all
+                kept.members.clear()  # tarfile keeps them all
                 name = _plain(member.name)
                 if not member.isdir() and not _hidden(name):
                     yield Found(name, _member(archive, member) if _wanted(name) else None)

@@ -1,11 +1,13 @@
 """The store of converted images whose numbers no table knows."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pixelrnn.data.converted import FORMAT, Store
+from pixelrnn.data.own import arrays, files
 from pixelrnn.data.part_writer import Part
 
 
@@ -49,3 +51,11 @@ class CountedStore(Store):
             for name, entry in meta["parts"].items()
         }
         return self.parts
+
+
+def named(path: Path) -> str:
+    """The name of a path as a part of a file's name, without the endings of archives."""
+    name = path.resolve().name
+    for ending in (*files.ARCHIVES, *arrays.ENDINGS):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    return re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:40] or "images"
