@@ -168,7 +168,9 @@ CAUSAL = [
             ("diagonal_bilstm", DiagonalBiLSTM),
         )
     ),
+    _case("gated_pixelcnn-embedded", GatedPixelCNN, embed=6, kernel_size=3),
     _case("pixelsnail", PixelSNAIL, **SNAIL),
+    _case("pixelsnail-embedded", PixelSNAIL, **SNAIL, embed=2, layers=1, color_conditioning=False),
     _case("pixelsnail-given", given(PixelSNAIL), **SNAIL, layers=1),
     _case(
         "pixelsnail-tied",
@@ -188,12 +190,16 @@ CAUSAL = [
     _case("diagonal_bilstm-plain", DiagonalBiLSTM, residual=False, skip=False, layers=1),
     _case("diagonal_bilstm-blind", DiagonalBiLSTM, color_conditioning=False, forget_bias=1.0),
     _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
+    _case("diagonal_bilstm-embedded", DiagonalBiLSTM, embed=2, full_context=True, layers=1),
 ]
 """Every causal network, and every setting at least once away from its default."""
 
 LARGE = [
-    _case(f"large-{name}", cls, map_features=3)
-    for name, cls in (("row_lstm", RowLSTM), ("pixelcnn", PixelCNN))
+    *(
+        _case(f"large-{name}", cls, map_features=3)
+        for name, cls in (("row_lstm", RowLSTM), ("pixelcnn", PixelCNN))
+    ),
+    _case("large-row_lstm-embedded", RowLSTM, map_features=3, embed=2, layers=1),
 ]
 """Networks that are no models without a map."""
 
@@ -201,6 +207,7 @@ CATALOGUE = [
     *CAUSAL,
     _scales("multi_scale", "diagonal_bilstm", "row_lstm", 2),
     _scales("multi_scale-nearest", "gated_pixelcnn", "pixelcnn", (1, 3), resize="nearest"),
+    _scales("multi_scale-embedded", "gated_pixelcnn-embedded", "row_lstm-embedded", 2),
 ]
 """Every exported model: causal networks, and what is made of several."""
 

@@ -14,20 +14,23 @@ from pixelrnn.likelihood.base import Likelihood
 class Network(Protocol):
     """A causal network, as `models.causal.CausalModel` is.
 
-    Without `color_groups`, `compose` and `scale` it can still be evaluated on whole images.
+    Without `color_groups`, `input_features`, `compose` and `inputs` it can still be evaluated on
+    whole images.
     """
 
     image_shape: tuple[int, int, int]
     likelihood: Likelihood
     color_groups: int
     """Number of colours that see each other in order; 1 if they do not see each other."""
+    input_features: int
+    """Number of features of a pixel that `compose` takes."""
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """Compute the parameters of the distributions (see `models.causal.CausalModel.compose`)."""
         ...
 
-    def scale(self, symbols: Tensor) -> Tensor:
-        """Turn levels into what the network takes in."""
+    def inputs(self, symbols: Tensor, first_color: int = 0) -> Tensor:
+        """Turn symbols (..., C_k) into what the network takes in (see `CausalModel.inputs`)."""
         ...
 
     def __call__(self, images: Tensor, context: Context | None = None) -> Tensor:

@@ -115,14 +115,14 @@ class Walk:
                 earlier = images[:, :color, row, column]
                 log_probs = likelihood.level_log_probs(parameters, earlier, color)
                 images[:, color, row, column] = source(log_probs, Position(row, column, color))
-            stepper.see(model.scale(images[:, members, row, column]), column, group)
+            stepper.see(model.inputs(images[:, members, row, column], members.start), column, group)
 
     def _known_pixel(self, symbols: Tensor, row: int, column: int) -> None:
         self.images[:, :, row, column] = symbols
-        pixels = self.stepper.model.scale(symbols)
+        inputs = self.stepper.model.inputs
         for group, (members, _) in enumerate(self.groups):
             self.stepper.remember(column, group)
-            self.stepper.see(pixels[:, members], column, group)
+            self.stepper.see(inputs(symbols[:, members], members.start), column, group)
 
 
 def _started(

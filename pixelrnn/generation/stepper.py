@@ -38,14 +38,14 @@ class Stepper:
     """
 
     def __init__(self, model: Network, batch: int, context: Context | None = None) -> None:
-        for name in ("compose", "scale", "color_groups"):
+        for name in ("compose", "inputs", "input_features", "color_groups"):
             if not hasattr(model, name):
                 raise NoStep(f"{type(model).__name__} has no {name!r}")
         self.model = model
         self.batch = batch
         self.context = context
-        colors, _, self.width = model.image_shape
-        groups = masks.group_sizes(colors, model.color_groups)
+        self.width = model.image_shape[2]
+        groups = masks.group_sizes(model.input_features, model.color_groups)
         like = next(iter(model.parameters()))
         self.unknown = [like.new_zeros(batch, size) for size in groups]  # stands for pixels
         self.row = 0
@@ -97,7 +97,7 @@ class Stepper:
         return max((i for i, step in enumerate(self.steps) if step.remembers), default=-1)
 
     def see(self, pixels: Tensor, column: int, group: int) -> None:
-        """Take in the colours of a group at a pixel: (B, C_k), scaled."""
+        """Take in the colours of a group at a pixel, as `Network.inputs` gives them."""
         for step in self.inputs:
             step.see(pixels, column, group)
 

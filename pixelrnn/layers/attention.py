@@ -27,7 +27,7 @@ class CausalAttention(nn.Module):
     later pixels only. Each colour group has heads of its own, whose values are its features.
 
     Args:
-        colors: C.
+        colors: C; of embedded symbols, the features of all of them (`CausalModel.inputs`).
         features: F, in.
         key_width: features of a key, and of a query, of one head.
         value_width: features of the values of all heads together; rounded up to a multiple of the

@@ -7,9 +7,14 @@ from pixelrnn.layers.masked_conv import MaskedConv2d
 
 
 def default_width(levels: int) -> int:
-    """Return 1024 for 256 levels, 32 for binary (paper, section 4), 128 between (our choice)."""
+    """Return 1024 for 256 levels and 32 for binary (paper, section 4); else our choice.
+
+    It is 128 between, and 256 above, where the last layer has as many rows as there are levels.
+    """
     if levels == 2:
         return 32
+    if levels > 256:
+        return 256
     return 1024 if levels == 256 else 128
 
 

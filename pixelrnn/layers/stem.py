@@ -21,7 +21,7 @@ class Stem(nn.Module):
     That one pixel is all that the Diagonal BiLSTM misses of its context, at any depth.
 
     Args:
-        colors: C.
+        colors: C; of embedded symbols, the features of all of them (`CausalModel.inputs`).
         features: F.
         kernel_size: odd.
         color_groups: number of colours that see each other in order.

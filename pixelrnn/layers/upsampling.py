@@ -27,7 +27,7 @@ class Upsampling(nn.Module):
     is cut off.
 
     Args:
-        colors: C.
+        colors: C; of embedded symbols, the features of all of them (`CausalModel.inputs`).
         features: M.
         factor: (along rows, along columns), pixels of the large image for each of the small one.
         width: F.

@@ -96,7 +96,7 @@ class VerticalStack(nn.Module):
     are known. The links are split into colour groups like what they are added to.
 
     Args:
-        colors: C.
+        colors: C; of embedded symbols, the features of all of them (`CausalModel.inputs`).
         features: p.
         layers: L.
         first_kernel_size: of the first layer, odd.

@@ -16,6 +16,7 @@ from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Source
 from pixelrnn.layers.apply import Context, Run, Whole
 from pixelrnn.layers.conditioning import Conditions
+from pixelrnn.layers.embedding import SymbolEmbedding
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.likelihood.choice import for_levels
 from pixelrnn.models.base import ImageDistribution
@@ -32,10 +33,12 @@ class CausalModel(ImageDistribution):
         classes: number of classes if it is class-conditional (see `context`).
         map_features: number of features of the map that it is conditioned on, if any. Such a model
             scores and draws as a part of another one, which gives the map (`MultiScale`).
+        embed: features of the vector by which a symbol enters the network; None: symbols are levels
+            of brightness, and enter scaled to [-1, 1].
 
     Raises:
         ValueError: the likelihood has another number of levels, or ties colours that see each
-            other.
+            other; or `embed` with colour groups that are neither one nor one for each colour.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class CausalModel(ImageDistribution):
         color_groups: int = 1,
         classes: int | None = None,
         map_features: int | None = None,
+        embed: int | None = None,
     ) -> None:
         super().__init__(image_shape, levels, classes)
         self.map_features = map_features
@@ -61,6 +65,15 @@ class CausalModel(ImageDistribution):
                 f"{type(self.likelihood).__name__} ties the colours of a pixel itself: "
                 "set color_conditioning=False"
             )
+        if embed and color_groups not in (1, image_shape[0]):
+            raise ValueError(f"embed needs one colour group or one for each colour: {color_groups}")
+        self.embedding = SymbolEmbedding(image_shape[0], levels, embed) if embed else None
+        self.input_features = image_shape[0] * (embed or 1)
+
+    @property
+    def pictured(self) -> bool:
+        """See `ImageDistribution.pictured`."""
+        return super().pictured and self.embedding is None
 
     @property
     def parameters_per_pixel(self) -> int:
@@ -75,8 +88,8 @@ class CausalModel(ImageDistribution):
         alone (`layers.steps`): besides `run`, only elementwise operations may stand here.
 
         Args:
-            pixels: scaled to [-1, 1]; whole images (H, W, B, C), or at a single position the
-                colours of one group (B, C_k).
+            pixels: what `inputs` gives: whole images (H, W, B, input_features), or at a single
+                position the features of the colours of one group.
             run: applies a layer (see `layers.apply`).
 
         Returns:
@@ -133,11 +146,22 @@ class CausalModel(ImageDistribution):
 
     def forward(self, images: Tensor, context: Context | None = None) -> Tensor:
         """Compute the parameters of every pixel: uint8 (B, C, H, W) -> (H, W, B, P)."""
-        pixels = self.scale(images).permute(2, 3, 0, 1)  # (H, W, B, C)
-        return self.compose(pixels, Whole(context))
+        return self.compose(self.inputs(images.permute(2, 3, 0, 1)), Whole(context))
 
-    def scale(self, symbols: Tensor) -> Tensor:
-        """Scale levels to [-1, 1] in the dtype of the weights (section 5.2: scaled, centred)."""
+    def inputs(self, symbols: Tensor, first_color: int = 0) -> Tensor:
+        """Turn symbols into what the network takes in, in the dtype of the weights.
+
+        Levels are scaled to [-1, 1] (section 5.2: scaled, centred), or embedded.
+
+        Args:
+            symbols: integers (..., C_k), some colours side by side.
+            first_color: the first of them.
+
+        Returns:
+            (..., C_k), or (..., C_k * embed): the features of each colour side by side.
+        """
+        if self.embedding is not None:
+            return self.embedding(symbols, first_color)
         dtype = next(self.parameters()).dtype
         return symbols.to(dtype) * (2 / (self.levels - 1)) - 1
 

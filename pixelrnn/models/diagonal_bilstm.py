@@ -23,10 +23,10 @@ class DiagonalBiLSTM(LSTMStack):
 
     full_context: bool = False
 
-    def first_layer(self, colors: int, features: int) -> Stem:
+    def first_layer(self, inputs: int, features: int) -> Stem:
         """See `StackModel.first_layer`."""
         return Stem(
-            colors,
+            inputs,
             features,
             self.first_kernel_size,
             self.color_groups,

@@ -38,7 +38,7 @@ class GatedPixelCNN(StackModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.vertical = VerticalStack(
-            self.image_shape[0],
+            self.input_features,
             self.hidden,
             self.layers + 1,
             self.first_kernel_size,
@@ -53,11 +53,11 @@ class GatedPixelCNN(StackModel):
         """See `StackModel.stream`."""
         return self.hidden
 
-    def first_layer(self, colors: int, features: int) -> GatedBlock:
+    def first_layer(self, inputs: int, features: int) -> GatedBlock:
         """See `StackModel.first_layer`."""
         return GatedBlock(
             "A",
-            colors,
+            inputs,
             features,
             self.first_kernel_size,
             self.color_groups,

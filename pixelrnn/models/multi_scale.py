@@ -69,7 +69,7 @@ class MultiScale(ImageDistribution):
         self.small = small
         self.large = large
         self.upsampling = Upsampling(
-            large.image_shape[0],
+            large.input_features,
             large.map_features,
             self.factor,
             upsampling_width,
@@ -115,6 +115,11 @@ class MultiScale(ImageDistribution):
     def rows_walked(self) -> int:
         """See `ImageDistribution.rows_walked`."""
         return self.small.rows_walked + self.large.rows_walked
+
+    @property
+    def pictured(self) -> bool:
+        """See `ImageDistribution.pictured`."""
+        return self.large.pictured
 
     def scales(self, images: Tensor) -> list[Tensor]:
         """The images at every scale, smallest first (figure 8): uint8 (B, C, h, w), ..."""
@@ -183,7 +188,7 @@ class MultiScale(ImageDistribution):
     ) -> Context | None:
         """Compute what the large network is conditioned on."""
         size = self.image_shape[1:]
-        pixels = self.large.scale(small)
+        pixels = self.large.inputs(small.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         upsample = self.upsampling.by_products if in_walk else self.upsampling
         return self.large.context(_for(self.large, labels), upsample(pixels, size))
 

@@ -56,7 +56,7 @@ class SnailBlock(Block):
         self.join = join
 
     def compose(self, x: Tensor, run: Run, pixels: Tensor) -> Tensor:  # type: ignore[override]
-        """Apply the layer: x (..., F), pixels (..., C), the network's input -> (..., F)."""
+        """Apply the layer: x (..., F), pixels, the network's input (..., inputs) -> (..., F)."""
         for block in self.convolutions:
             assert isinstance(block, GatedResidual)
             x = block.compose(x, run)
@@ -97,9 +97,9 @@ class PixelSNAIL(StackModel):
 
     def block(self) -> SnailBlock:
         """See `StackModel.block`."""
-        colors, *size = self.image_shape
+        _, *size = self.image_shape
         attention = CausalAttention(
-            colors,
+            self.input_features,
             self.hidden,
             self.key_width,
             self.value_width or max(1, self.hidden // 2),

@@ -39,7 +39,7 @@ class StackModel(CausalModel):
         first_kernel_size: size of the first convolution (mask A), odd.
         color_conditioning: False: channels do not see each other inside a pixel.
         head_width: features of the head's inner layers; None: 1024 for 256 levels, 32 for binary,
-            128 between.
+            128 between, 256 above.
         likelihood: what the outputs mean; None: Bernoulli for two levels, else categorical.
         checkpoint_layers: keep only each block's input for the backward, and compute the block
             again there: a third more arithmetic, and depth costs little memory.
@@ -47,6 +47,9 @@ class StackModel(CausalModel):
             pixels adds a vector of its own for each class. None: no labels.
         map_features: features of a map that every such layer adds a 1x1 of, as the large stage of
             `MultiScale` does. None: no map.
+        embed: features of the vector by which a symbol enters, for symbols without order, such as
+            the codes of a VQ-VAE: a learnt table for each colour. None: levels of brightness, which
+            enter scaled to [-1, 1].
     """
 
     image_shape: ImageShape
@@ -62,12 +65,13 @@ class StackModel(CausalModel):
     checkpoint_layers: bool = False
     classes: Positive | None = None
     map_features: Positive | None = None
+    embed: Positive | None = None
 
     dropout = 0.0  # a field of the models whose papers have it
 
     def __post_init__(self) -> None:
-        colors, stream = self.image_shape[0], self.stream
-        groups = colors if self.color_conditioning else 1
+        stream = self.stream
+        groups = self.image_shape[0] if self.color_conditioning else 1
         super().__init__(
             self.image_shape,
             self.levels,
@@ -75,8 +79,9 @@ class StackModel(CausalModel):
             color_groups=groups,
             classes=self.classes,
             map_features=self.map_features,
+            embed=self.embed,
         )
-        self.stem = self.first_layer(colors, stream)
+        self.stem = self.first_layer(self.input_features, stream)
         self.blocks = nn.ModuleList(self.block() for _ in range(self.layers))
         self.skips = nn.ModuleList(
             MaskedConv2d("B", stream, stream, (1, 1), groups) for _ in self.blocks if self.skip
@@ -89,10 +94,10 @@ class StackModel(CausalModel):
         """Number of features between blocks."""
         return 2 * self.hidden
 
-    def first_layer(self, colors: int, features: int) -> nn.Module:
-        """Make the layer under mask A."""
+    def first_layer(self, inputs: int, features: int) -> nn.Module:
+        """Make the layer under mask A, from the input features of a pixel to the stream."""
         return Stem(
-            colors,
+            inputs,
             features,
             self.first_kernel_size,
             self.color_groups,

@@ -122,17 +122,17 @@ def test_what_is_used_is_the_slope_of_the_probability():
     assert found.shape == (2, 3, 3)
     assert ((found > 0) <= reach.visible(model, place)).all()
     step = 1e-6 * (model.levels - 1) / 2
-    scale = model.scale
+    inputs = model.inputs
 
     def shifted(by, at):
-        def scaled(symbols):
-            pixels = scale(symbols)
-            pixels[(slice(None), *at)] += by * 2 / (model.levels - 1)
+        def moved(symbols):
+            pixels = inputs(symbols)  # (H, W, B, C)
+            pixels[at[1], at[2], :, at[0]] += by * 2 / (model.levels - 1)
             return pixels
 
-        model.scale = scaled
+        model.inputs = moved
         table = model.conditionals(images)[:, place.color, :, place.row, place.column]
-        model.scale = scale
+        model.inputs = inputs
         return table.gather(1, images[:, place.color, place.row, place.column, None].long())[:, 0]
 
     for at in [(0, 2, 1), (1, 2, 0), (0, 1, 2), (1, 2, 1), (0, 2, 2)]:
