@@ -5,6 +5,7 @@ import torch
 
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # `auto` would take a GPU; bits are a CPU's
 torch.set_num_threads(1)
 
 

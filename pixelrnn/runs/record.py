@@ -30,17 +30,38 @@ _RECORD: dict[str, type | UnionType] = {
 _PACKAGES = ("pixelrnn", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "wandb")
 
 
-def start(run: Path, config: dict[str, Any]) -> None:
+def start(run: Path, config: dict[str, Any], **facts: Any) -> None:
     """Write config.yaml and environment.json of a run that begins or goes on.
 
     Args:
         run: run folder, made if needed.
         config: resolved plain configuration.
+        facts: what environment.json says besides, such as where the run computes.
     """
     with atomic.replacing(run / "config.yaml") as file:
         yaml.safe_dump(config, file, sort_keys=False)
     with atomic.replacing(run / "environment.json") as file:
-        json.dump(environment(), file, indent=2)
+        json.dump(environment() | facts, file, indent=2)
+
+
+def note(run: Path, **facts: Any) -> None:
+    """Add facts that are known only later to environment.json.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    known = stored_environment(run) or environment()
+    with atomic.replacing(run / "environment.json") as file:
+        json.dump(known | facts, file, indent=2)
+
+
+def stored_environment(run: Path) -> dict[str, Any]:
+    """Return what environment.json of a run holds; nothing if there is none that can be read."""
+    try:
+        content = stored.json_of(run / "environment.json")
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def finish(run: Path, results: dict[str, Any]) -> None:

@@ -47,7 +47,16 @@ WITHOUT_EFFECT = (
 )
 """Keys that cannot change what is computed, as patterns over dotted names."""
 
-LATER = {"model.*classes": None, "model.*dropout": 0.0, "model.*embed": None, "data.subsample": 1}
+LATER = {
+    "model.*classes": None,
+    "model.*dropout": 0.0,
+    "model.*embed": None,
+    "data.subsample": 1,
+    "callbacks.matmul_precision": {
+        "_target_": "pixelrnn.training.callbacks.MatmulPrecision",
+        "precision": "highest",
+    },
+}
 """Keys that earlier versions did not have -> the value that says what these did. With it, a key is
 left out, so that a run of an earlier version keeps its signature. Patterns over dotted names."""
 

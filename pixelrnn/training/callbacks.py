@@ -57,32 +57,37 @@ class SameBatches(Callback):
 
 
 class MatmulPrecision(Callback):
-    """Sets torch's precision of float32 matrix products while a model is fitted.
+    """Sets torch's precision of float32 products and convolutions while a model is fitted.
 
     Args:
         precision: "highest" is float32, "high" TensorFloat-32 and "medium" bfloat16 where the
-            device has them.
+            device has them; convolutions of cuDNN are in TensorFloat-32 with both.
     """
 
     @checked
     def __init__(self, precision: Literal["highest", "high", "medium"] = "highest") -> None:
         self.precision = precision
-        self._before = "highest"
+        self._before = "highest", False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the precision of this process."""
-        self._before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision(self.precision)
+        self._before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        _set_precision(self.precision, self.precision != "highest")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put back what was set before."""
-        torch.set_float32_matmul_precision(self._before)
+        _set_precision(*self._before)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Put back what was set before."""
-        torch.set_float32_matmul_precision(self._before)
+        _set_precision(*self._before)
+
+
+def _set_precision(products: str, tensor_float_convolutions: bool) -> None:
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = tensor_float_convolutions
 
 
 class ParameterCount(Callback):

@@ -37,11 +37,13 @@ class Layout(NamedTuple):
         local: processes on this machine.
         machines: number of machines, each with as many processes.
         devices: trainer.devices, as Lightning takes it.
+        accelerator: where they compute, in Lightning's words.
     """
 
     local: int
     machines: int
     devices: int | list[int]
+    accelerator: str = "auto"
 
     @property
     def size(self) -> int:
@@ -86,7 +88,7 @@ def layout(config: dict[str, Any]) -> Layout:
     else:
         local = here.local_size if given in ("auto", -1) else _count(given, "")
     numbers = given if isinstance(given, list) else local
-    found = Layout(local, machines, numbers)
+    found = Layout(local, machines, numbers, node.get("accelerator") or "auto")
     _check_started(found, here)
     _check_devices(found, node)
     batch = config["data"].get("batch_size")
@@ -109,7 +111,6 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
         ConfigError: the strategy is none that works here.
     """
     strategy = node.get("strategy") or "auto"
-    accelerator = node.get("accelerator", "auto")
     if strategy not in _STRATEGIES:
         raise ConfigError(
             f"trainer.strategy={strategy}: choose from {', '.join(_STRATEGIES)}; other strategies "
@@ -118,7 +119,7 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
     here = ranks.place()
     if found.size == 1 and (here is None or strategy == "auto"):
         return {
-            "accelerator": accelerator,
+            "accelerator": found.accelerator,
             "devices": found.devices,
             "num_nodes": 1,
             "strategy": "auto",
@@ -129,7 +130,7 @@ def arguments(found: Layout, node: dict[str, Any]) -> dict[str, Any]:
     by_srun = here is not None and here.starter == "srun"
     by_slurm = by_srun and "SLURM_NTASKS_PER_NODE" in os.environ
     return {
-        "accelerator": accelerator,
+        "accelerator": found.accelerator,
         "devices": found.devices,
         "num_nodes": found.machines,
         "strategy": DDPStrategy(

@@ -5,6 +5,7 @@ Nothing is written, and nothing is read from the data's files.
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import pytorch_lightning as pl
@@ -20,6 +21,7 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import check, from_data, nodes
 from pixelrnn.training import accelerators, checkpoint, devices
+from pixelrnn.training.kernel_notes import KernelNotes
 from pixelrnn.training.module import PixelModule
 
 Part = TypeVar("Part")
@@ -172,6 +174,7 @@ def trainer(
     ]
     if not loggers:  # Lightning refuses to monitor the learning rate for nobody
         callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
+    callbacks.append(KernelNotes(Path(config["folder"])))
     several = devices.arguments(layout, config["trainer"])
     fixed = {
         **several,

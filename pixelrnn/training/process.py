@@ -1,9 +1,9 @@
 """What a training sets for the whole process, and puts back when it ends.
 
 Listed here once: warning filters, the level of Lightning's log, environment variables, the number
-of threads, the states of the random generators of Python, NumPy and torch, and what Lightning sets
-in torch for trainer.deterministic and trainer.benchmark. What cannot be put back is how the C
-library keeps freed memory (`native.memory`).
+of threads, the states of the random generators of Python, NumPy and torch, what Lightning sets in
+torch for trainer.deterministic and trainer.benchmark, and that convolutions are in float32.
+What cannot be put back is how the C library keeps freed memory (`native.memory`).
 """
 
 import contextlib
@@ -64,6 +64,7 @@ def set_up(threads: int | None) -> None:
     """
     quieten()
     memory.reuse_freed_memory()
+    torch.backends.cudnn.allow_tf32 = False  # torch lets convolutions on a GPU round their inputs
     torch.set_num_threads(threads or cores())
 
 
@@ -82,6 +83,7 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
+    rounds = torch.backends.cudnn.allow_tf32
     try:
         with warnings.catch_warnings():
             for name, value in _ENVIRONMENT.items():
@@ -99,6 +101,7 @@ def seeded(seed: int, threads: int | None) -> Iterator[None]:
         torch.set_num_threads(count)
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cudnn.allow_tf32 = rounds
         log.setLevel(level)
         logging.getLogger().setLevel(root)
         for name in os.environ.keys() - environment.keys():

@@ -29,8 +29,10 @@ from pixelrnn.arguments import Split
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models.base import ImageDistribution
+from pixelrnn.ops import choices
 from pixelrnn.runs import naming, record, related, signature
 from pixelrnn.training import (
+    accelerators,
     checkpoint,
     checks,
     devices,
@@ -233,6 +235,8 @@ def _ready(plan: Plan) -> _Ready:
     module = parts.module(config)
     if plan.record is None and not checkpoint.present(plan.folder):
         _begin(module, config)
+    where = accelerators.settled(config, module.model, data, layout.size)
+    layout = layout._replace(accelerator=where)
     writes = plan.record is None and process.is_writer()
     loggers = tracking.build(config) if writes else {}
     trainer = parts.trainer(config, data, list(loggers.values()), layout)
@@ -270,7 +274,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageD
     if resume is not None:
         process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
-        record.start(run, config)
+        record.start(run, config, accelerator=ready.layout.accelerator)
     start_up.finished()
     started = time.monotonic()
     with checkpoint.explained(resume):
@@ -297,7 +301,8 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageD
         "training_seconds": seconds,
         "evaluation_dtype": "float32",
         "wandb_id": tracking.wandb_id(config),
-        "environment": record.environment(),
+        "environment": record.environment()
+        | {"accelerator": ready.layout.accelerator, "kernels": choices.lines()},
         "config": config,
     }
     return results, best

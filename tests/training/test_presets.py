@@ -51,10 +51,21 @@ def test_sgd_trains():
 
 def test_on_a_gpu_products_are_in_tensorfloat():
     plain, gpu = compose.composed([]), compose.composed(["trainer=gpu"])
+    assert plain["trainer"]["accelerator"] == "auto"
     assert gpu["trainer"] == {**plain["trainer"], "accelerator": "gpu"}
-    changed = gpu["callbacks"].pop("matmul_precision")
-    assert changed["precision"] == "high"
+    exact, rounding = (one["callbacks"].pop("matmul_precision") for one in (plain, gpu))
+    assert (exact["precision"], rounding["precision"]) == ("highest", "high")
     assert gpu["callbacks"] == plain["callbacks"]
+    asked = compose.composed(["trainer=gpu", "callbacks.matmul_precision.precision=highest"])
+    assert asked["callbacks"]["matmul_precision"] == exact
+
+
+def test_exact_products_are_those_of_earlier_versions():
+    """Runs from before there was a key for them keep their signature."""
+    plain = compose.composed([])
+    earlier = {**plain, "callbacks": dict(plain["callbacks"])}
+    del earlier["callbacks"]["matmul_precision"]
+    assert signature.signature(plain) == signature.signature(earlier)
 
 
 def test_ddp_is_the_run_that_gpu_is():
