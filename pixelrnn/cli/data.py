@@ -135,29 +135,47 @@ def _list(folders: list[Path], root: Path, console: Console) -> None:
 
 def _describe(module: Any, console: Console) -> None:
     """Print what a set is and what its files hold."""
-    from pixelrnn.data.published import PublishedImages
-    from pixelrnn.data.synthetic import SyntheticImages
+    from pixelrnn.data.stored import StoredImages
 
     image_set = module.image_set
-    rows = [["id", module.dataset_id]]
-    if isinstance(image_set, PublishedImages):
-        source = image_set.source
-        rows += [["title", source.title], ["licence", source.licence]]
-        rows += [["home page", source.homepage]]
-        for file in {file: None for files in source.files.values() for file in files}:
-            rows.append([f"raw/{file.name}", f"{file.bytes:,} bytes, SHA-256 {file.sha256}"])
-        rows.append(["converted files", str(image_set.store.folder)])
-    rows.append(["image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)"])
-    rows.append(["levels", str(module.levels)])
-    rows += [[f"{split} images", f"{len(module.images(split)):,}"] for split in module.splits]
-    rows.append(["labels", _classes(module)])
-    rows += [[f"SHA-256 of {name}", checksum] for name, checksum in _checksums(module).items()]
-    if isinstance(image_set, SyntheticImages):
-        rows.append(["entropy", f"{image_set.entropy:.9g} nats per image"])
+    rows = [("id", module.dataset_id), *image_set.facts()]
+    if isinstance(image_set, StoredImages):
+        rows.append(("converted files", str(image_set.store.folder)))
+    rows.append(("image", f"{' x '.join(map(str, module.image_shape))} (C x H x W)"))
+    rows.append(("levels", str(module.levels)))
+    rows += [(f"{split} images", f"{len(module.images(split)):,}") for split in module.splits]
+    rows.append(("labels", _classes(module)))
+    rows += [(f"SHA-256 of {name}", checksum) for name, checksum in _checksums(module).items()]
+    if bits := png_bits(module):
+        rows.append(("as PNG", bits))
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         line = f"{name:<{width}}  {text}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def png_bits(module: Any, most: int = 500) -> str:
+    """Bits per sub-pixel that PNG needs for the first training images; "" if they are no pictures.
+
+    Args:
+        module: the data module.
+        most: so many images are coded.
+    """
+    import math
+
+    import numpy as np
+
+    from pixelrnn.compression import codecs
+
+    if module.image_shape[0] not in (1, 3) or not module.image_set.pictured:
+        return ""
+    images = np.array(module.images("train")[:most])
+    sizes = codecs.sizes(codecs.CODECS[0], images, module.levels)
+    dims = len(images) * math.prod(module.image_shape)
+    text = f"{sizes.files / dims:.2f} bits/dim, a file an image"
+    if sizes.picture is not None:
+        text += f"; {sizes.picture / dims:.2f} as one picture"
+    return f"{text} ({len(images):,} training images)"
 
 
 def _classes(module: Any, most: int = 12) -> str:
@@ -172,18 +190,18 @@ def _classes(module: Any, most: int = 12) -> str:
 def _checksums(module: Any) -> dict[str, str]:
     """SHA-256 of the values of each converted part, or of each split where nothing is converted."""
     from pixelrnn.data.converted import digest
-    from pixelrnn.data.published import PublishedImages
+    from pixelrnn.data.stored import StoredImages
 
-    if isinstance(module.image_set, PublishedImages):
+    if isinstance(module.image_set, StoredImages):
         return module.image_set.store.checksums()
     return {split: digest(module.images(split)) for split in module.splits}
 
 
 def _prepare(image_set: Any, console: Any) -> None:
     """Convert what is not there; what is there is compared with its checksums and repaired."""
-    from pixelrnn.data.published import PublishedImages
+    from pixelrnn.data.stored import StoredImages
 
-    if not isinstance(image_set, PublishedImages) or not image_set.store.ready():
+    if not isinstance(image_set, StoredImages) or not image_set.store.ready():
         image_set.prepare()
         return
     try:

@@ -85,6 +85,13 @@ class ImageSet(ABC):
         """What there is of the set on disc, in a few words, without reading it."""
         return "needs no files"
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What is to be known of the set beyond shape, counts and labels: name and text of each.
+
+        `pixelrnn data NAME` asks for it when the set is prepared.
+        """
+        return []
+
     @property
     def content_id(self) -> str | None:
         """A hash of the content, for a set that is read from files which may change.

@@ -22,15 +22,16 @@ from pixelrnn.arguments import Positive, Split
 from pixelrnn.data.batches import RandomDraws, draw
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.factory import served
-from pixelrnn.data.image_set import SPLITS, ImageSet
+from pixelrnn.data.image_set import SPLITS
 from pixelrnn.data.mnist import Binarize
-from pixelrnn.data.own import classes, sizes, sources
+from pixelrnn.data.own import classes, description, sizes, sources
 from pixelrnn.data.own.arrays import Layout
 from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.data.own.fitting import Filter, Fit, Fitting
 from pixelrnn.data.own.shares import Side
 from pixelrnn.data.own.sources import Entry, Source
 from pixelrnn.data.own.store import CountedStore, named
+from pixelrnn.data.stored import StoredImages
 from pixelrnn.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ _MAPPED_FROM = 1 << 30  # bytes
 
 
 @dataclass(kw_only=True)
-class OwnImages(ImageSet):
+class OwnImages(StoredImages):
     """Your own images: a folder, a .zip or .tar, an .npy or .npz; 256 levels, or fewer.
 
     A folder may have folders in it; if all of them are called train, val and test, they are the
@@ -193,6 +194,14 @@ class OwnImages(ImageSet):
     def state(self) -> str:
         """What there is on disc."""
         return "ready" if self.store.ready() else "not converted"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What lies in the files, what was left out, and how many images are equal."""
+        return [
+            *description.of_files(self.conversion),
+            *description.of_conversion(self.conversion, self.store.about(), self._damaged()),
+            ("equal images", description.equal({s: self._shades(s) for s in self.splits})),
+        ]
 
     def _shades(self, split: Split) -> np.ndarray:
         """The converted images of a split: uint8 (N, C, H, W), 256 shades."""

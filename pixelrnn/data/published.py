@@ -1,6 +1,5 @@
 """Data sets that come as files: verified, converted once, read from the converted arrays."""
 
-from abc import abstractmethod
 from dataclasses import field
 from pathlib import Path
 
@@ -9,14 +8,14 @@ from pydantic.dataclasses import dataclass
 
 from pixelrnn.arguments import Split
 from pixelrnn.data import download
-from pixelrnn.data.converted import Builder, Store
-from pixelrnn.data.image_set import ImageSet
+from pixelrnn.data.converted import Store
 from pixelrnn.data.part_writer import Part
 from pixelrnn.data.registry import Source
+from pixelrnn.data.stored import StoredImages
 
 
 @dataclass(kw_only=True)
-class PublishedImages(ImageSet):
+class PublishedImages(StoredImages):
     """Base of the published sets. A subclass writes `build`, which converts the raw files.
 
     A subclass sets `source`, the entry of `registry.SOURCES`, and the attributes of an image set.
@@ -37,14 +36,6 @@ class PublishedImages(ImageSet):
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the labels stand for; empty if none are published."""
         return self.source.class_names
-
-    @abstractmethod
-    def build(self, builder: Builder) -> None:
-        """Convert the raw files into every part of `store`.
-
-        Raises:
-            DataError: raw files are missing, damaged, or of another set.
-        """
 
     @property
     def store(self) -> Store:
@@ -111,6 +102,15 @@ class PublishedImages(ImageSet):
         if all(there):
             return "raw files there"
         return "incomplete" if any(there) else "not there"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Title, licence, home page, and the raw files."""
+        source = self.source
+        facts = [("title", source.title), ("licence", source.licence)]
+        facts.append(("home page", source.homepage))
+        for file in {file: None for files in source.files.values() for file in files}:
+            facts.append((f"raw/{file.name}", f"{file.bytes:,} bytes, SHA-256 {file.sha256}"))
+        return facts
 
     def _rows(self, split: Split) -> tuple[str, slice]:
         """The part and the rows of it that make a split."""

@@ -58,6 +58,10 @@ class Subsampled(ImageSet):
         """See `ImageSet.state`."""
         return self.whole.state()
 
+    def facts(self) -> list[tuple[str, str]]:
+        """See `ImageSet.facts`; of the large images."""
+        return self.whole.facts()
+
     @property
     def content_id(self) -> str | None:
         """See `ImageSet.content_id`."""

@@ -31,6 +31,10 @@ class SyntheticImages(ImageSet):
     test_size: Positive = 2000
     draw_seed: Seed = 0
 
+    def facts(self) -> list[tuple[str, str]]:
+        """The entropy."""
+        return [("entropy", f"{self.entropy:.9g} nats per image")]
+
     @property
     @abstractmethod
     def entropy(self) -> float:

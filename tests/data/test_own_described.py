@@ -1,0 +1,69 @@
+"""`pixelrnn data images data.path=...`, and own images through all verbs."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn.cli import data as verb
+from pixelrnn.data.own import inventory
+from tests.data import own_files
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Run the verb with data under tmp_path; returns name -> text of each line."""
+    monkeypatch.setenv("COLUMNS", "200")
+    inventory.forget()
+
+    def told(*words):
+        verb.main(["images", *words, f"paths.data={tmp_path / 'data'}"])
+        lines = capsys.readouterr().out.splitlines()
+        return {name.strip(): text for name, _, text in (line.partition("  ") for line in lines)}
+
+    return told
+
+
+def test_counts_sizes_duplicates_and_bits_are_told(told, tmp_path):
+    path = own_files.folder(tmp_path / "my photos", count=40)
+    (path / "notes.txt").write_text("text")
+    (path / "bad.png").write_text("text")
+    shutil.copy(path / "001.png", path / "copy.png")
+    own_files.picture(70, 5, 30).save(path / "wide.png")
+    words = (f"data.path={path}", "data.size=6", "data.skip_bad=true")
+    text = told(*words)
+    assert text["files"].strip() == f"{path}: 42 images; 1 other files passed over"
+    assert text["sizes"].strip().startswith("2 sizes, 5 to 8 rows, 8 to 30 columns; 8 x 8 is ")
+    assert "1 of 43 files cannot be used: 1 no picture" in text["left out"]
+    assert text["enlarged"].strip() == "1 were smaller than data.size"
+    assert text["equal images"].strip() == "1 in train equal another there"
+    assert text["image"].strip() == "3 x 6 x 6 (C x H x W)"
+    assert sum(int(text[f"{split} images"]) for split in ("train", "val", "test")) == 42
+    assert "bits/dim, a file an image" in text["as PNG"]
+    (picture,) = (tmp_path / "data").glob("images_my_photos_*.png")
+    with Image.open(picture) as image:
+        assert len(np.unique(np.asarray(image))) > 9
+    store = next((tmp_path / "data").glob("images_*/train.npy"))
+    damaged = bytearray(store.read_bytes())
+    damaged[-1] ^= 1
+    store.write_bytes(damaged)
+    assert any("Converting again" in name for name in told(*words))
+
+
+def test_arrays_and_folders_given_for_other_splits_are_told(told, tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(480, dtype=np.uint8).reshape(8, 3, 20, 1))
+    np.save(tmp_path / "t.npy", np.zeros((2, 3, 20, 1), np.uint8))
+    path = tmp_path / "x.npy"
+    text = told(
+        f"data.path={path}", "data.val=0", f"data.test={tmp_path / 't.npy'}", "data.layout=NCHW"
+    )
+    assert text["files"].strip() == f"{path}: 8 images; array read as NCHW"
+    assert text["test files"].strip() == f"{tmp_path / 't.npy'}: 2 images; array read as NCHW"
+    assert text["sizes"].strip() == "all 20 x 1"
+    assert text["equal images"].strip() == "1 in test equal another there"
+
+
+def test_the_path_must_be_given(told):
+    with pytest.raises(verb.ConfigError, match=r"data=images needs data\.path=\.\.\."):
+        told()
