@@ -131,7 +131,7 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        choice = re.search(r"(\w+)_at_(\w+)", str(error))
+        choice = re.search(r"Could not find '\w+/(\w+)_at_(\w+)'", str(error))
         if choice and f"scale={choice[2]}" in words:
             raise _no_such_scale(words, *choice.groups()) from error
         with initialized(words) as groups:

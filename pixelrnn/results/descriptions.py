@@ -106,9 +106,17 @@ class Benchmark(_Described):
     def _named(self) -> "Benchmark":
         for scale, settings in self.others.items():
             if not re.fullmatch(r"[a-z]\w*", scale):
-                raise ValueError(f"{scale}: a scale's name has small letters and digits")
+                raise ValueError(
+                    f"scale {scale}: its name must have small letters, digits and _ alone"
+                )
             if "data" not in settings:
-                raise ValueError(f"{scale}: data: must be given")
+                raise ValueError(f"scale {scale}: data: must be given")
+            for key in settings:
+                if "." not in key and key != "data":
+                    raise ValueError(
+                        f"scale {scale}: {key}: of the groups, only data is chosen here; "
+                        f"others in conf/scale/{scale}.yaml"
+                    )
         return self
 
     @property

@@ -4,6 +4,7 @@ import hydra
 import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
+from PIL import Image
 
 from pixelrnn.cli import compose, train
 from pixelrnn.cli.main import main
@@ -68,11 +69,22 @@ def test_full_size_has_the_papers_parameter_count(name, without_weights):
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
 
 
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """A root of data that holds photographs, tiny ones."""
+    root = tmp_path_factory.mktemp("data")
+    for split in ("train", "val", "test"):
+        folder = root / "photographs" / split
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / "black.png")
+    return root
+
+
 @pytest.mark.parametrize(("name", "scale"), EXPERIMENTS)
-def test_a_run_of_an_experiment_fills_its_rows(name, scale):
+def test_a_run_of_an_experiment_fills_its_rows(name, scale, data_root):
     """And no others."""
     words = [f"experiment={name}"] + ([f"scale={scale}"] if scale != "paper" else [])
-    config = resolved(*words)
+    config = resolved(*words, f"paths.data={data_root}")
     command = f"pixelrnn train {' '.join(words)}"
     for name_of_table, table in CATALOGUE.tables.items():
         if scale in CATALOGUE.scales(table):

@@ -134,6 +134,38 @@ WRONG = [
 ]
 
 
+PAPER = {"data": "digits"}
+SCALES = [
+    ({}, "benchmarks.yaml: mine.paper: field required"),
+    ({"paper": PAPER, "Tiny": {}}, "mine: scale Tiny: its name must have small letters"),
+    ({"paper": PAPER, "tiny": {"data.size": 8}}, "mine: scale tiny: data: must be given"),
+    ({"paper": PAPER, "tiny": 3}, "mine.tiny: input should be a valid dict"),
+    (
+        {"paper": PAPER, "tiny": PAPER | {"optimizer": "sgd"}},
+        "mine: scale tiny: optimizer: of the groups, only data is chosen here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("benchmark", "says"), SCALES, ids=range(len(SCALES)))
+def test_a_wrong_benchmark_is_refused_with_its_file_and_key(tmp_path, benchmark, says):
+    folder = own(tmp_path / "my")
+    (folder / "benchmarks.yaml").write_text(yaml.safe_dump({"mine": benchmark}))
+    with pytest.raises(ConfigError, match=says):
+        rows.load(folder)
+
+
+def test_a_benchmark_of_ones_own_has_scales_of_ones_own(tmp_path):
+    settings = {"benchmark": "mine", "model": "pixelcnn"}
+    folder = own(tmp_path / "my", settings=settings, rows=[ROW])
+    tiny = {"data": "mesh", "model.layers": 1}
+    text = yaml.safe_dump({"mine": {"paper": PAPER, "tiny": tiny}})
+    (folder / "benchmarks.yaml").write_text(text)
+    catalogue = rows.load(folder)
+    assert catalogue.scales(catalogue.table("own")) == ["paper", "tiny"]
+    assert hydra_groups.nodes(catalogue)["scale", "tiny"]["scale_name"] == "tiny"
+
+
 @pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_table_is_refused_in_one_line(tmp_path, capsys, text):
     (own(tmp_path / "my") / "own.yaml").write_text(text)
