@@ -5,7 +5,7 @@ file is read.
 Axes: `N` images, `C` colours, `H W` image.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from pixelrnn.data.subsampled import Subsampled
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.ops.subsampling import Factor, pair
 
+UNSETTLED = 64
+"""Images per evaluation step where `eval_batch_size` is "auto" and nobody has settled it."""
+
 
 class PixelDataModule(LightningDataModule):
     """Serves any image set; works with any Lightning Trainer. A batch is an `Examples`.
@@ -31,13 +34,17 @@ class PixelDataModule(LightningDataModule):
     Args:
         image_set: the images.
         batch_size: images per training step, over all processes.
-        eval_batch_size: images per evaluation step, over all processes.
+        eval_batch_size: images per evaluation step, over all processes; "auto": by the memory that
+            a model's forward pass takes (`training.evaluation_batch`), 64 where no model is known.
         num_workers: loader processes; 0 suits sets that lie in memory.
         on_device: keep the images on the device of the trainer. Random crops and draws are made on
             the host all the same.
         seed: seed of the order of the training images and of random crops and draws.
         subsample: above 1: every so many-th row and column of the images alone, in memory; (rows,
             columns) if they differ.
+
+    Attributes:
+        settled_batch: what "auto" means for the model that is evaluated; None: not settled yet.
 
     Raises:
         ConfigError: `on_device` together with loader processes.
@@ -49,7 +56,7 @@ class PixelDataModule(LightningDataModule):
         image_set: ImageSet,
         *,
         batch_size: Positive = 16,
-        eval_batch_size: Positive = 64,
+        eval_batch_size: Positive | Literal["auto"] = "auto",
         num_workers: Workers = 0,
         on_device: bool = False,
         seed: Seed = 0,
@@ -69,6 +76,7 @@ class PixelDataModule(LightningDataModule):
         self.class_names = self.image_set.class_names
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
+        self.settled_batch: int | None = None
         self.num_workers = num_workers
         self.on_device = on_device
         self.seed = seed
@@ -80,6 +88,11 @@ class PixelDataModule(LightningDataModule):
     def classes(self) -> int | None:
         """The number of classes; None if the set names none."""
         return len(self.class_names) or None
+
+    @property
+    def evaluation_batch(self) -> int | None:
+        """Images per evaluation step, over all processes; None: "auto" is not settled yet."""
+        return self.settled_batch if self.eval_batch_size == "auto" else self.eval_batch_size
 
     @property
     def content_id(self) -> str | None:
@@ -170,7 +183,8 @@ class PixelDataModule(LightningDataModule):
         """
         count = len(self.images(split))
         rank, world = self._share() if share is None else share
-        order = BatchOrder(count, self.eval_batch_size, seed=None, rank=rank, world=world)
+        size = self.evaluation_batch or UNSETTLED
+        order = BatchOrder(count, size, seed=None, rank=rank, world=world)
         return self._loader(Labelled(self._plain(split), self.labels(split)), order)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -57,4 +57,4 @@ def _digits() -> Any:
     return load_digits()
 
 
-Digits = served(DigitsImages, batch_size=32, eval_batch_size=256)
+Digits = served(DigitsImages, batch_size=32)

@@ -84,4 +84,4 @@ def _unpacked(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-FashionMNIST = served(FashionMNISTImages, eval_batch_size=256)
+FashionMNIST = served(FashionMNISTImages)

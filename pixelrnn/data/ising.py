@@ -109,4 +109,4 @@ class IsingImages(SyntheticImages):
         return {name: value for name, value in self.__dict__.items() if name != "_solution"}
 
 
-Ising = served(IsingImages, batch_size=32, eval_batch_size=256)
+Ising = served(IsingImages, batch_size=32)

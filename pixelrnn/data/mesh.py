@@ -203,5 +203,5 @@ def entropy(log_probs: np.ndarray) -> float:
     return float(-(np.exp(log_probs) * log_probs).sum())
 
 
-Mesh = served(MeshImages, batch_size=32, eval_batch_size=256)
-BlindSpotMesh = served(BlindSpotMeshImages, batch_size=32, eval_batch_size=256)
+Mesh = served(MeshImages, batch_size=32)
+BlindSpotMesh = served(BlindSpotMeshImages, batch_size=32)

@@ -203,4 +203,4 @@ def _read_idx(path: Path, header: list[int]) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start)
 
 
-MNIST = served(MNISTImages, eval_batch_size=256)
+MNIST = served(MNISTImages)

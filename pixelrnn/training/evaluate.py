@@ -9,6 +9,7 @@ from pytorch_lightning import Trainer
 
 from pixelrnn.data.base import PixelDataModule, Split
 from pixelrnn.models.base import ImageDistribution
+from pixelrnn.training import evaluation_batch
 from pixelrnn.training.evaluation_progress import EvaluationProgress
 from pixelrnn.training.exact_entropy import EntropyGap
 from pixelrnn.training.module import PixelModule
@@ -90,6 +91,7 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         share = trainer.global_rank, trainer.world_size
+        evaluation_batch.settle(data, model, trainer)
         loader = data.eval_dataloader(split, share)
         (metrics,) = trainer.test(module, dataloaders=loader, verbose=False)
     return {**metrics, f"{split}/images": images}

@@ -148,7 +148,11 @@ def explained(config: dict[str, Any]) -> Iterator[None]:
         if config["model"].get("checkpoint_layers") is False:
             helps.append("or model.checkpoint_layers=true, which computes layers twice")
         evaluated = data.get("eval_batch_size", "null")
-        helps.append(f"or, in a validation, data.eval_batch_size={evaluated}")
+        helps.append(
+            "or, in a validation, choose a small data.eval_batch_size, such as 8"
+            if evaluated == "auto"
+            else f"or, in a validation, data.eval_batch_size={evaluated}"
+        )
         said = " ".join(str(error).split())[:150] or type(error).__name__
         raise TrainingError(
             f"out of memory ({said}): {', '.join(helps)}. The same command goes on from the last "

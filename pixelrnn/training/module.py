@@ -23,7 +23,7 @@ from pixelrnn.errors import TrainingError
 from pixelrnn.layers import dropout
 from pixelrnn.likelihood.units import bits_per_dim, nats_to_bits_per_dim
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.training import process, steps
+from pixelrnn.training import evaluation_batch, process, steps
 from pixelrnn.training.bad_steps import BadSteps
 from pixelrnn.training.in_parts import InParts
 from pixelrnn.training.metrics import NegativeLogLikelihood
@@ -84,6 +84,10 @@ class PixelModule(LightningModule):
         self.seconds_before = 0.0
         self._started = time.monotonic()
         self._norm: Tensor | None = None  # of the gradient at the last step that was looked at
+
+    def setup(self, stage: str) -> None:
+        """Settle how many images are evaluated together, before Lightning makes the loaders."""
+        evaluation_batch.settle(getattr(self.trainer, "datamodule", None), self.model, self.trainer)
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Mean bits/dim of a batch: images of uint8 (B, C, H, W) -> ()."""
@@ -157,6 +161,7 @@ class PixelModule(LightningModule):
         checkpoint["class_names"] = list(self._class_names())
         if self.in_parts is not None:
             checkpoint["parts_of_a_batch"] = self.in_parts.parts
+        evaluation_batch.save(checkpoint, self.trainer)
         checkpoint["skipped_steps"] = self.bad_steps.skipped
         checkpoint["seconds"] = self.seconds_before + time.monotonic() - self._started
 
@@ -173,6 +178,7 @@ class PixelModule(LightningModule):
                 f"{_shortened(then)}: go on with the data that the training began with"
             )
         self.seconds_before = checkpoint.get("seconds", 0.0)
+        evaluation_batch.load(checkpoint, self.trainer)
         self.bad_steps.skipped = int(checkpoint.get("skipped_steps", 0))
         if self.in_parts is not None:  # parts round differently, so a resumed run keeps them
             self.in_parts.parts = int(checkpoint.get("parts_of_a_batch", 1))

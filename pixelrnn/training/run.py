@@ -300,6 +300,7 @@ def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageD
         "epochs": trainer.current_epoch,
         "training_seconds": seconds,
         "evaluation_dtype": "float32",
+        "evaluation_batch": plan.data.evaluation_batch,
         "wandb_id": tracking.wandb_id(config),
         "environment": record.environment()
         | {"accelerator": ready.layout.accelerator, "kernels": choices.lines()},

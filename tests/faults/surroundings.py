@@ -206,7 +206,8 @@ FAULTS = (
         "pixelrnn: out of memory (DefaultCPUAllocator: …): lower data.batch_size=128, or set "
         "on_out_of_memory=halve, which computes the same batch in parts, or "
         "model.checkpoint_layers=true, which computes layers twice, or, in a validation, "
-        f"data.eval_batch_size=256. {AGAIN.capitalize()}, also with these keys",
+        f"choose a small data.eval_batch_size, such as 8. {AGAIN.capitalize()}, also with these "
+        "keys",
         2,
         GOES_ON,
     ),
