@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pixelrnn import symbols
 from pixelrnn.arguments import Levels, Positive
 from pixelrnn.data.factory import served
 from pixelrnn.data.synthetic import SyntheticImages
@@ -89,7 +90,7 @@ class MeshImages(SyntheticImages):
                 f = _RULES[self.rule](west, north, far, value, residual)
                 residual = noise[:, k, i, j]
                 value = images[:, k, i, j] = (f + residual) % self.levels
-        return images.astype(np.uint8)
+        return images.astype(symbols.stored(self.levels))
 
     def log_prob_of(self, images: np.ndarray) -> np.ndarray:
         """Exact log-probability in nats: uint8 (n, C, H, W) -> float64 (n,)."""
@@ -168,7 +169,7 @@ class BlindSpotMeshImages(SyntheticImages):
         for i in range(1, self.image_shape[1]):
             noise = random.choice(self.levels, size=(n, 1, related), p=np.exp(self.noise_log_probs))
             images[:, :, i, :related] = (images[:, :, i - 1, self.shift :] + noise) % self.levels
-        return images.astype(np.uint8)
+        return images.astype(symbols.stored(self.levels))
 
     def log_prob_of(self, images: np.ndarray) -> np.ndarray:
         """Exact log-probability in nats: uint8 (n, C, H, W) -> float64 (n,)."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pixelrnn.data import Mesh
+from pixelrnn.data.code_mesh import CodeMeshImages
 from pixelrnn.data.ising import IsingImages
 from pixelrnn.data.mesh import BlindSpotMeshImages, MeshImages, entropy, noise_log_probs
 from pixelrnn.errors import ConfigError
@@ -87,6 +88,33 @@ def test_mesh_residuals_are_the_noise(rule):
     residuals = module.residuals(module.load("train"))
     found = np.bincount(residuals.ravel(), minlength=4) / residuals.size
     np.testing.assert_allclose(found, [0.85, 0.05, 0.05, 0.05], atol=0.003)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3), (1, 3, 4), (3, 1, 4), (3, 3, 2)])
+def test_code_mesh_against_enumeration(shape):
+    height, width, levels = shape
+    module = CodeMeshImages(height=height, width=width, levels=levels, amount=0.6)
+    total, enumerated = _enumerated(module)
+    assert total == pytest.approx(1, abs=1e-12)
+    assert module.entropy == pytest.approx(enumerated, abs=1e-12)
+
+
+def test_code_mesh_draws_what_it_says():
+    """Codes have no order: neighbours differ by anything, but their residuals are the noise."""
+    module = CodeMeshImages(height=6, width=5, levels=300, amount=1.0, train_size=500)
+    maps = module.load("train")
+    assert (maps.dtype, maps.shape) == (np.uint16, (500, 1, 6, 5))
+    found = np.bincount(module.residuals(maps).ravel(), minlength=300) / maps.size
+    np.testing.assert_allclose(found, np.exp(module.noise_log_probs), atol=0.02)
+    jumps = np.abs(np.diff(maps.astype(int), axis=3)).mean()
+    assert jumps == pytest.approx(100, rel=0.1)  # a third of the codes, as of independent ones
+
+
+def test_mesh_of_many_levels_is_wide():
+    module = MeshImages("mean", 2, 3, 1, 1000, train_size=50)
+    images = module.load("train")
+    assert images.dtype == np.uint16
+    assert np.isfinite(module.log_prob_of(images)).all()
 
 
 def test_blind_spot_mesh_against_enumeration():
