@@ -66,3 +66,20 @@ class Whole:
         if getattr(layer, "takes_context", False):
             return layer(*given, self.context)
         return layer(*given)
+
+
+@dataclass(frozen=True)
+class AllBut:
+    """Applies all layers but one, which returns its input.
+
+    Attributes:
+        left_out: this one.
+        run: applies the others.
+    """
+
+    left_out: nn.Module
+    run: Run
+
+    def __call__(self, layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
+        """Apply one layer."""
+        return x if layer is self.left_out else self.run(layer, x, pixels)

@@ -9,14 +9,15 @@ Axes: `B` batch, `C` colours, `H W` image, `P` parameters of a pixel's distribut
 from abc import abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixelrnn.generation import raster
 from pixelrnn.generation.network import OnRow
 from pixelrnn.generation.sources import Source
-from pixelrnn.layers.apply import Context, Run, Whole
+from pixelrnn.layers.apply import AllBut, Context, Run, Whole
 from pixelrnn.layers.conditioning import Conditions
 from pixelrnn.layers.embedding import SymbolEmbedding
+from pixelrnn.likelihood import in_chunks
 from pixelrnn.likelihood.base import Likelihood
 from pixelrnn.likelihood.choice import for_levels
 from pixelrnn.models.base import ImageDistribution
@@ -165,9 +166,49 @@ class CausalModel(ImageDistribution):
         dtype = next(self.parameters()).dtype
         return symbols.to(dtype) * (2 / (self.levels - 1)) - 1
 
+    @property
+    def last_layer(self) -> nn.Module | None:
+        """The layer whose outputs `compose` returns as they come, if it sees one position alone.
+
+        It can then be applied to some positions at a time (`likelihood.in_chunks`). None: the
+        parameters of all pixels are computed together.
+        """
+        return None
+
+    def scores(
+        self, images: Tensor, context: Context | None, where: Tensor | None = None
+    ) -> Tensor:
+        """Compute the log-probabilities of pixels: they add up to that of the image.
+
+        Args:
+            images: uint8 (B, C, H, W).
+            context: what the images are conditioned on.
+            where: flat indices into (H, W) of the pixels that are asked for; None: all.
+
+        Returns:
+            (pixels, B) nats, differentiable.
+        """
+        run: Run = Whole(context)
+        last, likelihood = self.last_layer, self.likelihood
+        if last is not None:
+            run = AllBut(last, run)
+        features = self.compose(self.inputs(images.permute(2, 3, 0, 1)), run).flatten(0, 1)
+        pixels = images.permute(2, 3, 0, 1).flatten(0, 1)  # (H * W, B, C)
+        if where is not None:
+            features, pixels = features[where], pixels[where]
+        if last is None:
+            return likelihood.log_prob(features, pixels)
+
+        def score(features: Tensor, pixels: Tensor) -> Tensor:
+            return likelihood.log_prob(last(features), pixels)
+
+        found = in_chunks.log_prob(
+            score, features.flatten(0, 1), pixels.flatten(0, 1), self.parameters_per_pixel
+        )
+        return found.unflatten(0, pixels.shape[:2])
+
     def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        parameters = self(images, self.context(labels))
-        return self.likelihood.log_prob(parameters, images.permute(2, 3, 0, 1)).sum((0, 1))
+        return self.scores(images, self.context(labels)).sum(0)
 
     def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.tables(images, self.context(labels))

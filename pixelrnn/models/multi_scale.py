@@ -135,11 +135,7 @@ class MultiScale(ImageDistribution):
     def _log_prob(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         small = self._small(images)
         of_small = self.small._log_prob(small, _for(self.small, labels))
-        parameters = self.large(images, self._context(small, labels))
-        pixels = images.permute(2, 3, 0, 1)  # (H, W, B, C)
-        of_others = self.large.likelihood.log_prob(
-            parameters.flatten(0, 1)[self.others], pixels.flatten(0, 1)[self.others]
-        )
+        of_others = self.large.scores(images, self._context(small, labels), self.others)
         return of_small + of_others.sum(0)
 
     def _conditionals(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

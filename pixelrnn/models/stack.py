@@ -90,6 +90,11 @@ class StackModel(CausalModel):
         self.head = Head(stream, width, self.parameters_per_pixel, groups)
 
     @property
+    def last_layer(self) -> nn.Module:
+        """See `CausalModel.last_layer`."""
+        return self.head.layers[-1]
+
+    @property
     def stream(self) -> int:
         """Number of features between blocks."""
         return 2 * self.hidden

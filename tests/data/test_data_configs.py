@@ -5,7 +5,6 @@ from pathlib import Path
 
 import hydra
 import pytest
-import torch
 from omegaconf import OmegaConf
 
 from pixelrnn.arguments import accepted_names
@@ -14,6 +13,7 @@ from pixelrnn.cli import docstrings
 from pixelrnn.models import PixelCNN, RowLSTM
 from pixelrnn.models.diagonal_bilstm import DiagonalBiLSTM
 from tests.data import own_files
+from tests.helpers import random_images
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
@@ -88,6 +88,6 @@ def test_the_set_fits_the_model_before_any_file_is_written(name, model, tmp_path
     data = hydra.utils.instantiate(_complete(name, tmp_path), _convert_="all")
     colors, height, width = data.image_shape
     network = model((colors, min(height, 8), min(width, 8)), data.levels, hidden=3, layers=1)
-    images = torch.randint(data.levels, (2, *network.image_shape), dtype=torch.uint8)
+    images = random_images(2, network.image_shape, data.levels)
     assert network.log_prob(images).isfinite().all()
     assert {path.name for path in tmp_path.iterdir()} == ({"own"} if name in OWN else set())
