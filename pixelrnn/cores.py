@@ -45,7 +45,7 @@ def _core(cpu: int) -> str:
 
 def _groups() -> Iterator[Path]:
     """Yield the folders of the control groups that bound this process's CPU time."""
-    paths = {}  # of the group in each hierarchy: "" is version 2
+    paths: dict[str, str] = {}  # of the group in each hierarchy: "" is version 2
     for line in _text(PROC / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         paths |= dict.fromkeys(controllers.split(","), path)
@@ -56,9 +56,9 @@ def _groups() -> Iterator[Path]:
         if controller not in paths or (kind == "cgroup" and "cpu" not in options.split(",")):
             continue
         root, point = (PurePosixPath(word) for word in mount.split(" ")[3:5])
-        path = PurePosixPath(paths[controller])
+        group = PurePosixPath(paths[controller])
         # a container may see the path of its host, and its own group alone under the mount
-        inside = path.relative_to(root) if path.is_relative_to(root) else PurePosixPath()
+        inside = group.relative_to(root) if group.is_relative_to(root) else PurePosixPath()
         for part in (inside, *inside.parents):
             yield Path(point / part)
 

@@ -83,3 +83,8 @@ class AllBut:
     def __call__(self, layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
         """Apply one layer."""
         return x if layer is self.left_out else self.run(layer, x, pixels)
+
+
+def is_whole(run: Run) -> bool:
+    """Tell whether layers are applied to whole images."""
+    return is_whole(run.run) if isinstance(run, AllBut) else isinstance(run, Whole)

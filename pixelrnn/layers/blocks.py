@@ -1,12 +1,16 @@
 """Residual blocks (section 3.3, figure 5). The stream is 2h wide, the inside of a block h."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import cast
 
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.ops.conv_blocks import dispatch
+from pixelrnn.ops.conv_blocks.reference import BlockWeights
 
 
 class Block(nn.Module, ABC):
@@ -73,3 +77,33 @@ class ConvBlock(Block):
         for layer in (self.down, self.conv, self.up):
             y = run(layer, y.relu())
         return x + y if self.residual else y
+
+
+def at_once(
+    blocks: Iterable[nn.Module], skips: Iterable[nn.Module], x: Tensor, recompute: bool
+) -> tuple[Tensor, list[Tensor]] | None:
+    """Apply blocks and their skips to whole images in one call (`ops/conv_blocks`), if it can.
+
+    Args:
+        blocks: at least one `ConvBlock`, all with the same settings.
+        skips: a 1x1 `MaskedConv2d` of each block's output; or none.
+        x: (H, W, B, 2h).
+        recompute: keep only each block's input for the backward pass.
+
+    Returns:
+        The output of the last block, and the sum of the skips, if any: (H, W, B, 2h). None: the
+        blocks have to be applied one by one.
+    """
+    all_blocks = cast(list[ConvBlock], list(blocks))
+    first = all_blocks[0]
+    if first.conv.conditioning is not None or not dispatch.served(x, first.down.weight):
+        return None
+    layers = [[each.down, each.conv, each.up] for each in all_blocks]
+    for index, skip in enumerate(cast(list[MaskedConv2d], list(skips))):
+        layers[index].append(skip)
+    weights = [
+        BlockWeights(*((layer.weight_up_to_centre(), layer.bias) for layer in each))
+        for each in layers
+    ]
+    y, total = dispatch.conv_blocks(x, weights, first.residual, recompute)
+    return y, [] if total is None else [total]

@@ -4,6 +4,7 @@ Axes: `H W` image, `B` batch, `F` features.
 """
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,20 @@ class MaskedWeight(nn.Module):
         """Return the rows of the kernel that can see anything: (out, in, kh // 2 + 1, kw)."""
         rows = self.kernel_size[0] // 2 + 1
         return self.weight[:, :, :rows] * self.mask[:, :, :rows]
+
+    def weight_up_to_centre(self) -> Tensor:
+        """Return (out, in, rows, kw) of which the taps after the centre are not masked.
+
+        It saves the product with the mask where that hides nothing else. There may be rows below
+        the centre's.
+        """
+        return self.weight if self.sees_up_to_centre else self.masked_weight()
+
+    @cached_property
+    def sees_up_to_centre(self) -> bool:
+        """Whether every output sees every input through all taps up to the centre."""
+        kh, kw = self.kernel_size
+        return bool(self.mask.flatten(2)[..., : kh // 2 * kw + kw // 2 + 1].all())
 
 
 class MaskedConv2d(MaskedWeight):

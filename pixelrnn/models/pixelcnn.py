@@ -1,6 +1,12 @@
 """PixelCNN (section 3.5): masked convolutions only. Fast, with a bounded, partly blind context."""
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from pixelrnn.arguments import OddSize, Positive
+from pixelrnn.layers import blocks
+from pixelrnn.layers.apply import Run, is_whole
 from pixelrnn.layers.blocks import ConvBlock
 from pixelrnn.models.fields import arguments_from_fields
 from pixelrnn.models.stack import StackModel
@@ -22,3 +28,13 @@ class PixelCNN(StackModel):
         return ConvBlock(
             self.hidden, self.kernel_size, self.color_groups, self.residual, self.conditions
         )
+
+    def through_blocks(
+        self, x: Tensor, run: Run, others: Sequence[tuple[Tensor, ...]] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """See `StackModel.through_blocks`; all blocks at once, where that can be."""
+        if is_whole(run):
+            done = blocks.at_once(self.blocks, self.skips, x, self.checkpoint_layers)
+            if done is not None:
+                return done
+        return super().through_blocks(x, run, others)

@@ -8,6 +8,7 @@ Axes: `h` hidden; the stream between blocks is 2h wide (`StackModel.stream`).
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,20 +131,32 @@ class StackModel(CausalModel):
         Returns:
             The parameters, (..., P).
         """
+        x, skipped = self.through_blocks(x, run, others)
+        return self.head.compose(sum(skipped, x), run)
+
+    def through_blocks(
+        self, x: Tensor, run: Run, others: Sequence[tuple[Tensor, ...]] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Apply the blocks and their skips; see `blocks_and_head`.
+
+        Returns:
+            The output of the last block, and what is added to it for the head.
+        """
         skipped = []
         for index, block in enumerate(self.blocks):
             compose: Callable[..., Tensor] = block.compose  # type: ignore[assignment]
             other = others[index] if others else ()
-            if self.checkpoint_layers and torch.is_grad_enabled():
-                draws = self.dropout > 0  # unless keyed, masks come from the global generator
-                x = checkpoint(
-                    compose, x, run, *other, use_reentrant=False, preserve_rng_state=draws
-                )
-            else:
-                x = compose(x, run, *other)
+            x = self.checkpointed(compose, x, run, *other)
             if self.skips:
                 skipped.append(run(self.skips[index], x))
-        return self.head.compose(sum(skipped, x), run)
+        return x, skipped
+
+    def checkpointed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function; with `checkpoint_layers` its inside is computed again in backward."""
+        if not (self.checkpoint_layers and torch.is_grad_enabled()):
+            return function(*arguments)
+        draws = self.dropout > 0  # unless keyed, masks come from the global generator
+        return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=draws)
 
 
 @arguments_from_fields
