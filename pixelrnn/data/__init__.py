@@ -3,6 +3,7 @@
 from pixelrnn.data.base import PixelDataModule as PixelDataModule
 from pixelrnn.data.cifar10 import CIFAR10 as CIFAR10
 from pixelrnn.data.code_mesh import CodeMesh as CodeMesh
+from pixelrnn.data.codes import Codes as Codes
 from pixelrnn.data.digits import Digits as Digits
 from pixelrnn.data.factory import served as served
 from pixelrnn.data.fashion_mnist import FashionMNIST as FashionMNIST

@@ -84,4 +84,4 @@ class CodeMeshImages(SyntheticImages):
         return np.asarray((self.places[side, codes] - place) % self.levels)
 
 
-CodeMesh = served(CodeMeshImages, batch_size=32, eval_batch_size=256)
+CodeMesh = served(CodeMeshImages, batch_size=32)

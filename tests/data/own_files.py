@@ -32,3 +32,12 @@ def folder(path, count=30, **settings):
     for index in range(count):
         picture(index, **settings).save(path / f"{index:03}.png")
     return path
+
+
+def codes(path, count=60, shape=(1, 3, 4), levels=300, dtype=np.int64):
+    """An array of maps, (N, H, W) for one channel; the first and the last code occur."""
+    path.mkdir(parents=True, exist_ok=True)
+    maps = np.random.default_rng(0).integers(levels, size=(count, *shape)).astype(dtype)
+    maps[0, 0, 0, :2] = 0, levels - 1
+    np.save(path / "codes.npy", maps[:, 0] if shape[0] == 1 else maps)
+    return path / "codes.npy"

@@ -18,7 +18,7 @@ from tests.helpers import random_images
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 EVERY = pytest.mark.parametrize("name", NAMES)
-OWN = {"images": own_files.folder}
+OWN = {"images": own_files.folder, "codes": own_files.codes}
 """Sets of the user's own files -> what makes some. Their shape comes from the files."""
 
 
