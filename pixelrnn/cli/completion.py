@@ -54,7 +54,9 @@ def candidates(line: str, verbs: typing.Iterable[str]) -> list[str]:
     if words[0] not in verbs:
         return []
     try:
-        found = _of_train(words[1:], last) if words[0] == "train" else _of_verb(words, last)
+        found = [] if words[0] == "train" else list(_of_verb(words, last))
+        if words[0] in ("train", "plan"):
+            found += _of_train(words[1:], last)
         return sorted({word for word in found if word.startswith(last)})
     except PixelRNNError:  # what is typed already is wrong, and will be refused with its reason
         return []

@@ -14,6 +14,7 @@ from pixelrnn.runs import check
 
 VERBS = {
     "train": "train a model, evaluate it, draw samples; the same command resumes",
+    "plan": "what runs will take on this machine: pixelrnn plan sweep=table5",
     "table": "one of the paper's tables beside ours:  pixelrnn table table2 scale=small",
     "runs": "list runs, best first:             pixelrnn runs by=val/bits_per_dim",
     "dashboard": "a W&B workspace for a sweep:   pixelrnn dashboard sweep=table2",

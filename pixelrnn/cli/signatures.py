@@ -36,7 +36,7 @@ def parameters(verb: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
         for name, parameter in inspect.signature(verb).parameters.items()
-        if name not in ("paths", "overrides")
+        if name not in ("paths", "overrides", "words")
     }
 
 

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int | None:
     if questions.answered(command):
         return None
     if command.multirun:
-        _check_words(command)
+        check_words(command)
         _check_started_once()
         return jobs.run(command.words, job, check)
     show(planned(argv))
@@ -65,7 +65,7 @@ def planned(argv: list[str]) -> "Plan":
     """
     if any(word.startswith("run=") for word in argv):
         return rerun.plan(argv)
-    _check_words(command_line.parsed(argv))
+    check_words(command_line.parsed(argv))
     config = compose.composed(argv)
     _import_wandb(config)
     from pixelrnn.training import run  # takes seconds: a wrong word is refused before
@@ -135,7 +135,7 @@ def _check_started_once() -> None:
         )
 
 
-def _check_words(command: command_line.Command) -> None:
+def check_words(command: command_line.Command) -> None:
     """Refuse words that compose but do not do what they seem to say.
 
     Raises:

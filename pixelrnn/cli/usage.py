@@ -33,6 +33,8 @@ def usage(verb: Callable[..., Any], first: str | None = None) -> str:
         ]
     if "overrides" in inspect.signature(verb).parameters:
         rows.append(("OTHER.KEY=...", described.get("overrides", "").rstrip(".")))
+    if "words" in inspect.signature(verb).parameters:
+        rows.append(("OTHER=...", described.get("words", "").rstrip(".")))
     words = " ".join(
         f"{signatures.key(name)}=..."
         for name, parameter in signatures.parameters(verb).items()

@@ -188,7 +188,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         process.seeded(config["seed"], config["threads"]),
         world.watched_over(interruption.saved),
     ):
-        ready = world.all_or_none(lambda: _ready(plan))
+        ready = world.all_or_none(lambda: built(plan))
         work = {"config": config, "record": plan.record}
         with (
             launcher.others(work, ready.layout.size),
@@ -213,7 +213,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
     return results
 
 
-class _Ready(NamedTuple):
+class Ready(NamedTuple):
     """All that a run needs, built, and with its data there."""
 
     layout: devices.Layout
@@ -222,7 +222,7 @@ class _Ready(NamedTuple):
     loggers: dict[str, Logger]
 
 
-def _ready(plan: Plan) -> _Ready:
+def built(plan: Plan) -> Ready:
     """Build what can be refused, and fetch the data.
 
     Raises:
@@ -243,7 +243,7 @@ def _ready(plan: Plan) -> _Ready:
     torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data, layout))
     data.prepare_data()
     data.setup()
-    return _Ready(layout, module, trainer, loggers)
+    return Ready(layout, module, trainer, loggers)
 
 
 def _begin(module: PixelModule, config: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ def _sensible_threads(
     return threads.for_training(parameters, images, height * width, layout.local)
 
 
-def _fit_and_evaluate(plan: Plan, ready: _Ready) -> tuple[dict[str, Any], ImageDistribution]:
+def _fit_and_evaluate(plan: Plan, ready: Ready) -> tuple[dict[str, Any], ImageDistribution]:
     """Fit from the last sound checkpoint, if any, then evaluate the best weights."""
     config, run, module, trainer = plan.config, plan.folder, ready.module, ready.trainer
     resume = world.from_first(lambda: checkpoint.to_resume(run))

@@ -54,7 +54,7 @@ def test_every_verb_takes_an_odd_name(odd, capfd):
 
 
 def test_no_verb_is_left_out(odd):
-    needs_more = {"train", "dashboard"}  # below; and one that needs an account
+    needs_more = {"train", "plan", "dashboard"}  # below; and one that needs an account
     assert set(VERBS) - needs_more <= set(commands(odd))
 
 
@@ -65,6 +65,8 @@ def test_a_run_is_trained_and_found_again_in_an_odd_folder(tmp_path, capfd):
     assert record.config(folder)["folder"] == str(folder)
     assert main([*words, f"folder={folder}"]) == 0
     assert "finished before" in capfd.readouterr().out
+    assert main(["plan", *words[1:], f"folder={folder}"]) == 0
+    assert "finished" in capfd.readouterr().out
     assert main(["train", f"run={folder}"]) == 0
     assert "finished before" in capfd.readouterr().out
     runs = tmp_path / ODD / "runs"

@@ -76,6 +76,8 @@ def test_hydra_tells_how_it_composes(topic, capfd):
         ("pixelrnn train call", ["callbacks.", "callbacks="], []),
         ("pixelrnn train run=", ["run=runs/mine"], []),
         ("pixelrnn train modle=x mod", [], ["model="]),
+        ("pixelrnn plan s", ["steps=", "seconds=", "seed=", "sweep="], ["data="]),
+        ("pixelrnn plan model=pi", ["model=pixelcnn"], ["model=digits"]),
         ("pixelrnn sample run=r", ["run=runs/mine"], []),
         ("pixelrnn evaluate spl", ["split="], ["run="]),
         ("pixelrnn evaluate split=", ["split=train", "split=val", "split=test"], []),

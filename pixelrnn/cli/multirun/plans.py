@@ -1,6 +1,7 @@
 """What a multirun will do, known before any of its jobs starts."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,27 @@ def of(words: Sequence[str], check: Callable[[dict[str, Any]], Any]) -> Plan:
     swept = {key: str(o.input_line).partition("=")[2] for key, o in sweeps.items()}
     fixed = [key for key in overrides if key not in sweeps]
     return Plan(list(first_words.values()), first, swept, fixed, count)
+
+
+def jobs(words: Sequence[str]) -> list[list[str]]:
+    """The overrides of every job of a sweep, in the order in which Hydra starts them.
+
+    Raises:
+        ConfigError: the words do not compose, or a search chooses its jobs as it goes.
+    """
+    with compose.initialized(words) as groups, compose.explained(words, multirun=True):
+        overrides = _overrides(words, groups)
+    for key, override in overrides.items():
+        if isinstance(override.value(), IntervalSweep):
+            raise ConfigError(
+                f"{key}={str(override.input_line).partition('=')[2]}: a search chooses its values "
+                "as it goes; name one of them, such as its costliest"
+            )
+    choices = [
+        [f"{key}={value}" for value in _values(override)] or [str(override.input_line)]
+        for key, override in overrides.items()
+    ]
+    return [list(job) for job in itertools.product(*choices)]
 
 
 def _overrides(words: Sequence[str], groups: Groups) -> dict[str, Override]:

@@ -1,0 +1,118 @@
+"""What the parts of a run cost on this machine, measured in a process of its own.
+
+So its peak of memory is that of the run, and where memory ends, that process ends and no other.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixelrnn import refused, start_up
+from pixelrnn.errors import ConfigError, PixelRNNError
+
+GRID = 36
+"""Samples whose time is measured: as many as a run draws at its end."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Times in seconds, memory in bytes.
+
+    Attributes:
+        imports: from the start of a process until all that trains is imported.
+        begin: from there to the first step: building, the loggers' start, Lightning's sanity check.
+        step: an optimiser step, with what happens between steps.
+        epoch_end: what the end of an epoch takes besides validation, such as saving the state.
+        validation: one validation image while training.
+        evaluation: one image of the exact evaluation at the end.
+        grid: a picture of `GRID` samples.
+        end: loading the best weights, ending the loggers.
+        memory: the peak of the process.
+        device_memory: the peak on the GPU; None: none was used.
+        parameters: of the model.
+        threads: of the CPU.
+        drawn: whether the images were drawn at random, since the data are not at hand.
+        batches: of a training epoch.
+        images: of each split of the whole set.
+        processes: that share a batch; one of them was measured, without their exchange.
+    """
+
+    imports: float
+    begin: float
+    step: float
+    epoch_end: float
+    validation: float
+    evaluation: float
+    grid: float
+    end: float
+    memory: int
+    device_memory: int | None
+    parameters: int
+    threads: int
+    drawn: bool
+    batches: int
+    images: dict[str, int]
+    processes: int
+
+
+def measured(config: dict[str, Any], steps: int, seconds: float) -> Costs:
+    """Measure a run in a new process. No data are fetched, and the run's folder is not touched.
+
+    Args:
+        config: of the run, as `run.prepare` fills it.
+        steps: how many optimiser steps at least.
+        seconds: about how long each part is measured.
+
+    Raises:
+        ConfigError: the run would be refused here.
+        MemoryError: its memory does not suffice.
+        RuntimeError: the process failed; the text is the last line that it said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        work = {"config": config, "steps": steps, "seconds": seconds, "started": time.time()}
+        command = [sys.executable, "-m", "pixelrnn.training.costs", str(answer)]
+        child = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True)
+        if child.returncode == -9:
+            raise MemoryError("it was killed for want of memory")
+        if not answer.is_file():
+            said = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
+            raise RuntimeError(said[-1])
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    if "too_large" in found:
+        raise MemoryError(found["too_large"])
+    if "error" in found:
+        raise ConfigError(found["error"])
+    return Costs(**found)
+
+
+def main() -> int:
+    """Measure what stdin describes; write the costs, or why there are none, as JSON."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where memory ends, this process is to end first
+    work = json.load(sys.stdin)
+    with start_up.starting():
+        from pixelrnn.training import measuring
+
+        imports = time.time() - work["started"]
+        try:
+            found = measuring.costs(work["config"], work["steps"], work["seconds"])
+            answer = found | {"imports": imports}
+        except PixelRNNError as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            if not refused.for_want_of_memory(error):
+                raise
+            answer = {"too_large": " ".join(str(error).split())[:200]}
+    Path(sys.argv[1]).write_text(json.dumps(answer), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

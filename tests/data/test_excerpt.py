@@ -1,0 +1,37 @@
+"""Excerpts stand for a set: its shape and levels, and few of its images."""
+
+import numpy as np
+import pytest
+
+from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.cifar10 import CIFAR10Images
+from pixelrnn.data.digits import DigitsImages
+from pixelrnn.data.excerpt import Drawn, Excerpt, at_hand
+from pixelrnn.data.patches import PatchesImages
+
+
+def test_an_excerpt_keeps_what_training_sees_and_the_first_of_other_images(tmp_path):
+    for whole in (DigitsImages(), PatchesImages(size=8)):
+        assert at_hand(whole)
+        data = PixelDataModule(Excerpt(whole, 5))
+        assert data.dataset_id == whole.dataset_id
+        assert np.array_equal(data.images("train"), whole.load("train"))
+        assert np.array_equal(data.images("test"), whole.load("test")[:5])
+        labels = whole.labels("val")
+        assert labels is None or np.array_equal(data.labels("val"), labels[:5])
+        assert (data.image_set.training_set(0) is None) == (whole.training_set(0) is None)
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256, 1000])
+def test_drawn_images_are_checked_images_of_the_same_shape(levels, tmp_path):
+    whole = CIFAR10Images(root=tmp_path / "none")
+    assert not at_hand(whole)
+    drawn = Drawn(whole, training_images=300, images=7)
+    drawn.levels = levels
+    data = PixelDataModule(drawn, batch_size=4)
+    data.setup()  # checks shape, dtype, values and labels
+    assert data.images("train").shape == (300, 3, 32, 32)
+    assert data.images("val").shape == (7, 3, 32, 32)
+    assert data.images("train").max() == levels - 1
+    assert len(data.train_dataloader()) == 75
+    assert not (tmp_path / "none").exists()
