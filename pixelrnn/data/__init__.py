@@ -13,5 +13,6 @@ from pixelrnn.data.ising import Ising as Ising
 from pixelrnn.data.mesh import BlindSpotMesh as BlindSpotMesh
 from pixelrnn.data.mesh import Mesh as Mesh
 from pixelrnn.data.mnist import MNIST as MNIST
+from pixelrnn.data.mnist5k import MNIST5k as MNIST5k
 from pixelrnn.data.own_images import Images as Images
 from pixelrnn.data.patches import Patches as Patches

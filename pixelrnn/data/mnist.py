@@ -71,12 +71,7 @@ class IdxImages(PublishedImages):
 
     def load(self, split: Split) -> np.ndarray:
         """The images of a split: uint8 (N, 1, 28, 28); those that are drawn are so once for all."""
-        images = super().load(split)
-        if self.binarize == "threshold":
-            return (images >= 128).astype(np.uint8)
-        if self.binarize != "none":
-            return draw(images, np.random.default_rng([_DRAW_SEED, SPLITS.index(split)]))
-        return images
+        return binarized(super().load(split), self.binarize, split)
 
     def training_set(self, seed: int) -> Dataset[Tensor] | None:
         """Images drawn anew in every epoch if `dynamic`."""
@@ -126,6 +121,21 @@ class MNISTImages(IdxImages):
         return (
             PublishedImages.load(self, split) if self.binarize == "static" else super().load(split)
         )
+
+
+def binarized(images: np.ndarray, how: Binarize, split: Split) -> np.ndarray:
+    """Grey images as a set shows them: those that are drawn are so once for all.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        how: see the set.
+        split: of the images; it chooses the draws.
+    """
+    if how == "threshold":
+        return (images >= 128).astype(np.uint8)
+    if how != "none":
+        return draw(images, np.random.default_rng([_DRAW_SEED, SPLITS.index(split)]))
+    return images
 
 
 def read_amat(path: Path, count: int) -> np.ndarray:
