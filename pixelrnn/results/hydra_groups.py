@@ -15,7 +15,7 @@ from pixelrnn.results.rows import Catalogue
 GROUPS = ("benchmark", "experiment", "scale", "sizes", "sweep")
 """Groups of whole configurations, which may have no folder in conf."""
 
-_registered: set[tuple[str, str]] = set()
+_registered: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 def register(words: Sequence[str] = ()) -> None:
@@ -31,13 +31,15 @@ def register(words: Sequence[str] = ()) -> None:
 
     store = ConfigStore.instance()
     found = nodes(rows.load(rows.own_folder(words)))
-    for group, name in _registered - found.keys():  # from another folder of tables
+    for group, name in _registered.keys() - found.keys():  # from another folder of tables
         del store.repo[group][f"{name}.yaml"]
-        _registered.discard((group, name))
+        del _registered[group, name]
     for (group, name), node in found.items():
+        if _registered.get((group, name)) == node:  # storing takes longer than comparing
+            continue
         package = "_global_" if group in GROUPS else None
         store.store(name, node, group=group, package=package, provider="tables")
-        _registered.add((group, name))
+        _registered[group, name] = node
 
 
 def nodes(catalogue: Catalogue) -> dict[tuple[str, str], dict[str, Any]]:

@@ -26,7 +26,23 @@ SCALES = {
     }
     for row in CATALOGUE.settings
 }
-EXPERIMENTS = [(row, scale) for row, scales in SCALES.items() for scale in sorted(scales)]
+ENDS = {
+    rows.identity(row)
+    for table in CATALOGUE.tables.values()
+    for row in (*table.rows[:1], table.rows[-1])
+}
+"""The first and the last row of each table: the fast tests take these."""
+
+
+def slow_unless(fast, *values):
+    return pytest.param(*values, marks=[] if fast else pytest.mark.slow)
+
+
+EXPERIMENTS = [
+    slow_unless(scale == "paper" or row in ENDS, row, scale)
+    for row, scales in SCALES.items()
+    for scale in sorted(scales)
+]
 PARAMETERS = {
     "cifar10_diagonal_bilstm": 8_844_032,
     "cifar10_row_lstm": 9_621_248,
@@ -94,7 +110,7 @@ def test_a_run_of_an_experiment_fills_its_rows(name, scale, data_root):
             assert {line.command for line in filled if line.runs} == listed & {command}
 
 
-@pytest.mark.parametrize("name", SCALES)
+@pytest.mark.parametrize("name", [slow_unless(row in ENDS, row) for row in SCALES])
 def test_every_experiment_takes_a_step_on_stand_in_data(name):
     networks = ["model.small", "model.large"] if "multi_scale" in name else ["model"]
     sizes = [f"{network}.{size}" for network in networks for size in SMALL_SIZES]
