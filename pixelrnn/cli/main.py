@@ -25,6 +25,7 @@ VERBS = {
     "compress": "images to a file, lossless:       pixelrnn compress run=... in=DIR out=x.prnn",
     "decompress": "the images of such a file:      pixelrnn decompress run=... in=x.prnn out=DIR",
     "figure": "pictures of what was learnt:   pixelrnn figure surprise run=runs/...",
+    "doctor": "what this machine has, and the proof that its kernels compute right",
     "audit": "reported bits against real ones: pixelrnn audit run=runs/... split=test",
 }
 

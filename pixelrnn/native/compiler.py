@@ -27,6 +27,16 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping
 THREADS, NO_THREADS = "-fopenmp", "-fopenmp-simd"
 """With the second, `omp simd` still vectorises, and `omp parallel` does nothing."""
 
+INSTRUCTIONS = (
+    (b"__AVX512F__", "AVX-512"),
+    (b"__AVX2__", "AVX2"),
+    (b"__AVX__", "AVX"),
+    (b"__SSE2__", "SSE2"),
+    (b"__ARM_FEATURE_SVE", "SVE"),
+    (b"__ARM_NEON", "NEON"),
+)
+"""What a compiler predefines for vector instructions, widest first, and their names."""
+
 
 class _Toolchain(NamedTuple):
     """What builds every library of this process."""
@@ -101,6 +111,41 @@ def _toolchain() -> _Toolchain:
         toolchain = _Toolchain(command, flags, _macros(command, flags))
     log.warning("%s does not take %s: native code runs on one thread", command[0], THREADS)
     return toolchain
+
+
+class Description(NamedTuple):
+    """What builds the native code.
+
+    Attributes:
+        command: as it is called.
+        version: the first line that it says of itself.
+        instructions: the widest vector instructions that it uses for this CPU.
+        threads: whether it builds code for several threads.
+    """
+
+    command: str
+    version: str
+    instructions: str
+    threads: bool
+
+
+def description() -> Description:
+    """Describe the compiler of this machine.
+
+    Raises:
+        CompilerError: There is none, or it does not work.
+    """
+    try:
+        toolchain = _toolchain()
+        version = _output([*toolchain.command, "--version"]).decode(errors="replace")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CompilerError(f"the C++ compiler does not work: {error}") from error
+    return Description(
+        shlex.join(toolchain.command),
+        next(iter(version.strip().splitlines()), ""),
+        next((name for macro, name in INSTRUCTIONS if macro in toolchain.macros), "none found"),
+        THREADS in toolchain.flags,
+    )
 
 
 def _compiler() -> list[str]:

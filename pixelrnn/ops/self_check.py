@@ -34,14 +34,17 @@ class Subject:
     Attributes:
         run: the implementation, a function of tensors.
         reference: what it should compute, for any float dtype.
-        shapes: of the tensors, which are drawn from a standard normal distribution.
+        shapes: of the tensors, which are drawn from normal distributions.
         differentiable: whether it has a backward pass.
+        scales: standard deviation of each tensor; empty: 1 for all. Weights of a recurrence want
+            one that keeps it from being chaotic, or rounding grows from step to step.
     """
 
     run: Function
     reference: Function
     shapes: Sequence[tuple[int, ...]]
     differentiable: bool = True
+    scales: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ class _Case:
         def draw(shape: Sequence[int]) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
-        inputs = [draw(shape) for shape in subject.shapes]
+        scales = subject.scales or [1.0] * len(subject.shapes)
+        inputs = [draw(shape) * scale for shape, scale in zip(subject.shapes, scales, strict=True)]
         exact = [tensor.clone().double() for tensor in inputs]
         for tensor in exact:
             tensor.requires_grad_(subject.differentiable)

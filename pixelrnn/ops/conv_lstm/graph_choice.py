@@ -50,6 +50,21 @@ class Proof:
     fault: str | None
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether graphs are taken for a shape.
+
+    Attributes:
+        proof: whether they are right.
+        gain: how many times as fast they are; None: not measured.
+        objection: why they are not taken, or None.
+    """
+
+    proof: Proof
+    gain: float | None
+    objection: str | None
+
+
 class Trials:
     """Answers for `auto`, from checks and measurements that are made once.
 
@@ -77,15 +92,14 @@ class Trials:
                 "what is measured may differ from run to run, which trainer.deterministic forbids"
             )
         gates = call.gates
-        training = torch.is_grad_enabled() and any(x.requires_grad for x in call.tensors)
         frozen = None if call.frozen is None else call.frozen.numpy().tobytes()
         sizes = gates.shape, gates.stride(), call.weight.shape, call.pad_before, frozen
-        key = (*sizes, training, gates.device, products_dtype(gates), compile, numerics())
+        key = (*sizes, _trains(call), gates.device, products_dtype(gates), compile, numerics())
         known = self.met.pop(key, 0)
         if isinstance(known, int):
             known += 1
             if known >= self.patience:
-                known = self._answer(call, compile, training)
+                known = self.verdict(call, compile).objection
         self.met[key] = known
         while len(self.met) > _REMEMBERED:
             self.met.popitem(last=False)
@@ -140,7 +154,12 @@ class Trials:
             return Proof(math.inf, " ".join(str(error).split())[:200])
         return Proof(outcome.worst, outcome.fault)
 
-    def _answer(self, call: Call, compile: Compile, training: bool) -> str | None:
+    def verdict(self, call: Call, compile: Compile) -> Verdict:
+        """Check graphs for the width of a call, and measure them at its shape.
+
+        Raises:
+            KernelError: graphs failed, and the device does not go on.
+        """
         gates = call.gates
         directions, taps, features, _ = call.weight.shape
         dtype, device = products_dtype(gates), gates.device
@@ -149,18 +168,19 @@ class Trials:
         proof = self.proof(features, taps, directions, dtype, device, held, compile)
         if proof.fault:
             choices.note(f"conv_lstm: {what}: wrong, not used: {proof.fault}")
-            return f"graphs are wrong here: {proof.fault}"
+            return Verdict(proof, None, f"graphs are wrong here: {proof.fault}")
         try:
-            gain = self._gain(call, compile, training)
+            gain = self._gain(call, compile)
         except Exception as error:  # such as too little memory for both
             self._go_on_after(error, device)
-            return f"timing graphs failed: {' '.join(str(error).split())[:200]}"
+            reason = " ".join(str(error).split())[:200]
+            return Verdict(proof, None, f"timing graphs failed: {reason}")
         taken = gain >= GAIN
         choices.note(
             f"conv_lstm: {what}: right, with errors up to {proof.error:.1e}; "
             f"{gain:.2f} times as fast, {'used' if taken else 'not used'}"
         )
-        return None if taken else f"graphs are {gain:.2f} times as fast"
+        return Verdict(proof, gain, None if taken else f"graphs are {gain:.2f} times as fast")
 
     def _go_on_after(self, error: Exception, device: torch.device) -> None:
         if isinstance(error, KernelError):
@@ -173,8 +193,9 @@ class Trials:
                 "start again with kernel.name=autograd"
             ) from second
 
-    def _gain(self, call: Call, compile: Compile, training: bool) -> float:
+    def _gain(self, call: Call, compile: Compile) -> float:
         """Return how many times as fast the loops are with graphs, at this shape."""
+        training = _trains(call)
         dtype, device = products_dtype(call.gates), call.gates.device
         plain = line_by_line(compile, device.type, dtype)
         graphs = self._graphs(compile, dtype, device)
@@ -187,6 +208,10 @@ class Trials:
                 wait=timing.wait_for(device),
             )
         return seconds["plain"] / seconds["graphs"]
+
+
+def _trains(call: Call) -> bool:
+    return torch.is_grad_enabled() and any(x.requires_grad for x in call.tensors)
 
 
 @lru_cache
@@ -228,7 +253,8 @@ def checked_case(
 
     gates, weight = (directions, 5, 4, 3, 4 * features), (directions, taps, features, 4 * features)
     initial = (directions, features)
-    return self_check.Subject(run, plain, (gates, weight, initial, initial))
+    scales = 1.0, (taps * features) ** -0.5, 1.0, 1.0
+    return self_check.Subject(run, plain, (gates, weight, initial, initial), scales=scales)
 
 
 def run_loops(loops: Loops, call: Call, dtype: torch.dtype, training: bool) -> None:

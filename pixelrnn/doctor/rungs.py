@@ -1,0 +1,324 @@
+"""Every implementation that has a faster form than its reference: the list that `doctor` goes by.
+
+A test finds each C++ file and each rung of the recurrence that no entry names.
+
+Axes of the sizes: those of the room where the function stands.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from pixelrnn.native import compiler
+from pixelrnn.ops import attention, few_rows, self_check, skew, tap_conv
+from pixelrnn.ops.conv_blocks import dispatch as conv_blocks
+from pixelrnn.ops.conv_blocks import native_blocks
+from pixelrnn.ops.conv_blocks import reference as conv_blocks_reference
+from pixelrnn.ops.conv_blocks.reference import BlockWeights
+from pixelrnn.ops.conv_lstm import dispatch, native_cell, native_loops, reference, single_position
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
+from pixelrnn.ops.self_check import Function, Subject
+
+FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One implementation.
+
+    Attributes:
+        name: the function, and which implementation.
+        run: it, a function of tensors.
+        reference: what it should compute.
+        small: shapes for the comparison, with odd numbers of features.
+        large: shapes for the measurement; empty: it is not measured.
+        differentiable: whether it has a backward pass.
+        scales: standard deviation of each tensor; empty: 1 for all.
+        dtypes: in which it is used.
+        device: the only type of device it runs on; None: any.
+        source: its C++ file, if there is one.
+        large_run: `run` and `reference` at the large shapes, where they depend on these.
+        bind: makes of tensors a function that does the work as often as it is called, where a part
+            of it is done once; None: there is no such part.
+        bind_reference: the same for the reference.
+    """
+
+    name: str
+    run: Function
+    reference: Function
+    small: Shapes
+    large: Shapes
+    differentiable: bool = True
+    scales: tuple[float, ...] = ()
+    dtypes: tuple[torch.dtype, ...] = (FLOAT32, BFLOAT16)
+    device: str | None = None
+    source: Path | None = None
+    large_run: tuple[Function, Function] | None = None
+    bind: Callable[..., Callable[[], object]] | None = None
+    bind_reference: Callable[..., Callable[[], object]] | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """What is checked of it."""
+        return Subject(self.run, self.reference, self.small, self.differentiable, self.scales)
+
+    def work(self, device: torch.device) -> dict[str, Callable[[], object]]:
+        """Return what is timed: "this" implementation and its "reference", on the same tensors."""
+        generator = torch.Generator().manual_seed(0)
+        tensors = [torch.randn(shape, generator=generator).to(device) for shape in self.large]
+        run, plain = self.large_run or (self.run, self.reference)
+        if not self.differentiable:
+            bind = self.bind or partial(partial, run)
+            plainly = self.bind_reference or partial(partial, plain)
+            return {"this": bind(*tensors), "reference": plainly(*tensors)}
+        for tensor in tensors:
+            tensor.requires_grad_()
+        return {"this": partial(_pass, run, tensors), "reference": partial(_pass, plain, tensors)}
+
+
+def rungs() -> Iterator[Rung]:
+    """Yield all implementations, in the order of the page."""
+    yield from conv_lstm_rungs()
+    yield single_position_rung()
+    yield tap_conv_rung()
+    yield conv_blocks_rung()
+    yield few_rows_rung()
+    yield from attention_rungs()
+
+
+def conv_lstm_rungs() -> Iterator[Rung]:
+    """Yield the rungs of the recurrence and their cells, for the lines of both LSTMs.
+
+    New rungs of `dispatch.RUNGS` are found by themselves; CUDA graphs have lines of their own.
+    """
+    kernels = [
+        Kernel(cast(dispatch.Name, name))
+        for name in dispatch.RUNGS
+        if name not in ("autograd", "cuda_graph")
+    ]
+    kernels[1:1] = [Kernel("autograd", "none"), Kernel("autograd", "native")]
+    sources = {"native": native_cell.SOURCE, "native_loops": native_loops.SOURCE}
+    for layer in ("row", "diagonal"):
+        small, large = line_sizes(layer, 2, 5, 6, 20), line_sizes(layer, 16, 20, 20, 16)
+        for kernel in kernels:
+            cell = {"none": ", torch cell", "native": ", native cell"}.get(kernel.compile, "")
+            only = "cpu" if kernel.compile == "native" else dispatch.RUNGS[kernel.name].device
+            run = partial(_conv_lstm, kernel, *small.options)
+            yield Rung(
+                f"conv_lstm {layer}: {kernel.name}{cell}",
+                run,
+                partial(_plain_conv_lstm, *small.options),
+                small.shapes,
+                () if kernel.name == "reference" else large.shapes,
+                scales=(1.0, small.scale, 1.0, 1.0),
+                device=only,
+                source=sources.get(kernel.compile) or sources.get(kernel.name),
+                large_run=(
+                    partial(_conv_lstm, kernel, *large.options),
+                    partial(_plain_conv_lstm, *large.options),
+                ),
+            )
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of one layer: shapes of the tensors, padding, what is frozen, scale of weights."""
+
+    shapes: Shapes
+    options: tuple[int, Tensor | None]
+    scale: float
+
+
+def line_sizes(layer: str, batch: int, height: int, width: int, features: int) -> Lines:
+    """Return the sizes of the recurrence of a "row" or "diagonal" layer on such images."""
+    if layer == "row":
+        directions, steps, positions, taps, frozen = 1, height, width, 3, None
+    else:
+        directions, steps, positions, taps = 2, height + width - 1, height, 2
+        frozen = skew.outside_image(height, width)
+    gates = (directions, steps, positions, batch, 4 * features)
+    weight = (directions, taps, features, 4 * features)
+    initial = (directions, features)
+    scale = (taps * features) ** -0.5
+    return Lines((gates, weight, initial, initial), (1, frozen), scale)
+
+
+def _conv_lstm(kernel: Kernel, pad: int, frozen: Tensor | None, *tensors: Tensor) -> Tensor:
+    gates, weight, hidden, cell = tensors
+    return dispatch.conv_lstm(
+        gates, weight, hidden, cell, pad_before=pad, frozen=frozen, kernel=kernel
+    )
+
+
+def _plain_conv_lstm(pad: int, frozen: Tensor | None, *tensors: Tensor) -> Tensor:
+    gates, weight, hidden, cell = tensors
+    return reference.conv_lstm(gates, weight, hidden, cell, pad, frozen)
+
+
+def single_position_rung() -> Rung:
+    """Return the cell at one position, as sampling uses it."""
+
+    def run(gates: Tensor, cell: Tensor) -> Tensor:
+        buffers = gates.clone(), cell.clone(), torch.empty_like(cell)
+        hidden = single_position.native(*buffers)()
+        return torch.cat([buffers[1], hidden], dim=1)
+
+    def plain(gates: Tensor, cell: Tensor) -> Tensor:
+        *_, c, h = reference.equation_3(gates, cell)
+        return torch.cat([c, h], dim=1)
+
+    return Rung(
+        "cell at one position",
+        run,
+        plain,
+        ((3, 4 * 21), (3, 21)),
+        ((16, 4 * 128), (16, 128)),
+        differentiable=False,
+        dtypes=(FLOAT32,),
+        device="cpu",
+        source=native_cell.SOURCE,
+        bind=lambda gates, cell: single_position.native(gates, cell, torch.empty_like(cell)),
+    )
+
+
+def tap_conv_rung() -> Rung:
+    """Return the convolution by taps, here the seven of a causal 3 x 5 kernel and its centre."""
+    offsets = [(0, 0), (0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (1, 2)]
+    taps = len(offsets)
+    return Rung(
+        "tap_conv",
+        partial(_tap_conv, tap_conv.tap_conv, offsets),
+        partial(_tap_conv, tap_conv.reference, offsets),
+        ((3, 4, 2, 17), (taps, 19, 17), (19,)),
+        ((28, 28, 16, 32), (taps, 32, 32), (32,)),
+        scales=(1.0, (taps * 17) ** -0.5, 1.0),
+    )
+
+
+def _tap_conv(
+    convolve: Function, offsets: list[tap_conv.Offset], x: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    return convolve(x, weight, bias, offsets)
+
+
+def conv_blocks_rung() -> Rung:
+    """Return two residual blocks of PixelCNN with their skips."""
+    small, scales = _block_sizes(3, 4, 2, 9)
+    large, _ = _block_sizes(28, 28, 16, 16)
+    return Rung(
+        "conv_blocks",
+        partial(_blocks, conv_blocks.conv_blocks),
+        partial(_blocks, conv_blocks_reference.stack),
+        small,
+        large,
+        scales=scales,
+        dtypes=(FLOAT32,),
+        device="cpu",
+        source=native_blocks.SOURCE,
+    )
+
+
+def _block_sizes(
+    height: int, width: int, batch: int, hidden: int
+) -> tuple[Shapes, tuple[float, ...]]:
+    """Return the shapes of the map and of the weights of two blocks, and their scales."""
+    h, stream = hidden, 2 * hidden
+    pairs = ((h, stream), (h,), (h, h, 3, 3), (h,), (stream, h), (stream,), (stream, stream))
+    inputs = stream, 1, 5 * h, 1, h, 1, stream, 1
+    shapes = ((height, width, batch, stream), *2 * (*pairs, (stream,)))
+    return shapes, (1.0, *2 * tuple(number**-0.5 for number in inputs))
+
+
+def _blocks(stack: Callable, x: Tensor, *tensors: Tensor) -> Tensor:
+    pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+    blocks = [BlockWeights(*pairs[:4]), BlockWeights(*pairs[4:])]
+    return torch.cat(stack(x, blocks), dim=-1)
+
+
+def few_rows_rung() -> Rung:
+    """Return the product of few rows, as sampling uses it."""
+
+    def bound(x: Tensor, weight: Tensor) -> Callable[[], object]:
+        out = x.new_zeros(len(x), weight.shape[1])
+        return partial(few_rows.NativeProduct(weight).add(out, torch.zeros_like(out)), x)
+
+    def run(x: Tensor, weight: Tensor) -> Tensor:
+        out = x.new_empty(len(x), weight.shape[1])
+        few_rows.NativeProduct(weight).add(out, torch.zeros_like(out))(x)
+        return out
+
+    return Rung(
+        "few_rows",
+        run,
+        torch.matmul,
+        ((3, 37), (37, 41)),
+        ((16, 256), (256, 512)),
+        differentiable=False,
+        dtypes=(FLOAT32,),
+        device="cpu",
+        source=few_rows.SOURCE,
+        bind=bound,
+    )
+
+
+def attention_rungs() -> Iterator[Rung]:
+    """Yield the attention of whole images, and that of one position over a cache."""
+    yield Rung(
+        "attention",
+        attention.over_earlier,
+        attention.reference,
+        ((2, 2, 9, 4), (2, 2, 9, 4), (2, 2, 9, 7)),
+        ((4, 2, 96, 16), (4, 2, 96, 16), (4, 2, 96, 32)),
+    )
+    known = 13
+    yield Rung(
+        "attention at one position",
+        partial(_cached, attention.native, known),
+        partial(_cached, attention.plain, known),
+        ((2, 2, 4, 16), (2, 2, 16, 8), (2, 2, 4)),
+        ((16, 2, 16, 784), (16, 2, 784, 32), (16, 2, 16)),
+        differentiable=False,
+        dtypes=(FLOAT32,),
+        device="cpu",
+        source=attention.SOURCE,
+        bind=partial(_bound_cache, attention.native),
+        bind_reference=partial(_bound_cache, attention.plain),
+    )
+
+
+def _cached(make: Callable, known: int, keys: Tensor, values: Tensor, query: Tensor) -> Tensor:
+    out = query.new_empty(*query.shape[:2], values.shape[-1])
+    make(keys.clone(), values.clone(), out)(query, known)
+    return out
+
+
+def _bound_cache(
+    make: Callable, keys: Tensor, values: Tensor, query: Tensor
+) -> Callable[[], object]:
+    out = query.new_empty(*query.shape[:2], values.shape[-1])
+    return partial(make(keys, values, out), query, keys.shape[-1])
+
+
+def _pass(run: Function, tensors: list[Tensor]) -> None:
+    with torch.enable_grad():
+        torch.autograd.grad(run(*tensors).sum(), tensors)
+
+
+def refusal(rung: Rung, device: torch.device) -> str | None:
+    """Return why a rung cannot run on a device, or None if it can."""
+    if rung.device not in (None, device.type):
+        return f"runs on {rung.device} only"
+    if rung.source is not None and not compiler.available(rung.source, f"no native {rung.name}"):
+        return "its C++ code was not built"
+    return None
+
+
+def outcome(rung: Rung, dtype: torch.dtype, device: torch.device) -> self_check.Outcome:
+    """Compare a rung with its reference in float64 (`ops.self_check`)."""
+    return self_check.check(rung.subject, dtype, device)
