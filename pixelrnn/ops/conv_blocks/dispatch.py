@@ -78,7 +78,8 @@ def _asides(
         return [], None
     pairs = [block.skip for block in blocks if block.skip is not None]
     skips = torch.stack([weight.flatten(1) for weight, _ in pairs])
-    constant = torch.stack([bias for _, bias in pairs]).sum(0)
+    # added one by one: the sum of a stack gives all of them one gradient in the same memory
+    constant = sum((bias for _, bias in pairs[1:]), pairs[0][1])
     ups = torch.stack([block.up[0].flatten(1) for block in blocks])
     biases = torch.stack([block.up[1] for block in blocks])
     if residual:
