@@ -65,9 +65,14 @@ class ImageDistribution(Described, nn.Module, ABC):
         return self.image_shape[1]
 
     @property
+    def ordered(self) -> bool:
+        """Whether levels are shades, the higher the brighter; embedded symbols have no order."""
+        return True
+
+    @property
     def pictured(self) -> bool:
         """Whether images can be shown as pictures, the levels as shades; codes cannot."""
-        return self.levels <= 256
+        return self.ordered and self.levels <= 256
 
     def scales(self, images: Tensor) -> list[Tensor]:
         """The images as a model of several scales sees them, smallest first: here as they are.

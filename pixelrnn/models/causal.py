@@ -72,9 +72,9 @@ class CausalModel(ImageDistribution):
         self.input_features = image_shape[0] * (embed or 1)
 
     @property
-    def pictured(self) -> bool:
-        """See `ImageDistribution.pictured`."""
-        return super().pictured and self.embedding is None
+    def ordered(self) -> bool:
+        """See `ImageDistribution.ordered`."""
+        return self.embedding is None
 
     @property
     def parameters_per_pixel(self) -> int:

@@ -117,9 +117,9 @@ class MultiScale(ImageDistribution):
         return self.small.rows_walked + self.large.rows_walked
 
     @property
-    def pictured(self) -> bool:
-        """See `ImageDistribution.pictured`."""
-        return self.large.pictured
+    def ordered(self) -> bool:
+        """See `ImageDistribution.ordered`."""
+        return self.large.ordered
 
     def scales(self, images: Tensor) -> list[Tensor]:
         """The images at every scale, smallest first (figure 8): uint8 (B, C, h, w), ..."""

@@ -32,10 +32,16 @@ def neighbours(
         seed: seed of the samples.
 
     Raises:
-        ConfigError: the test split has fewer images.
+        ConfigError: the test split has fewer images, or the symbols have no order.
     """
+    from pixelrnn.errors import ConfigError
     from pixelrnn.figures import neighbours
 
+    if not of.model.ordered:
+        raise ConfigError(
+            f"{of.run}: its symbols are embedded and have no order, so that no distance between "
+            "images is defined; other figures, such as surprise, take them"
+        )
     images, _ = of.images("test", 0, unseen, ("first", "unseen"), most=256)
     samples, _ = of.samples(n, seed)
     return neighbours.figure(
