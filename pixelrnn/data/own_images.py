@@ -19,11 +19,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelrnn.arguments import Positive, Split
-from pixelrnn.data.batches import RandomDraws, draw
+from pixelrnn.data.batches import RandomDraws
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.factory import served
-from pixelrnn.data.image_set import SPLITS
-from pixelrnn.data.mnist import Binarize
+from pixelrnn.data.mnist import Binarize, binarized
 from pixelrnn.data.own import classes, description, sizes, sources
 from pixelrnn.data.own.arrays import Layout
 from pixelrnn.data.own.conversion import Conversion
@@ -40,7 +39,6 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Shade = Annotated[int, Field(ge=0, le=255)]
 Size = tuple[Positive, Positive]
 
-_DRAW_SEED = 2016  # of images that are drawn once, as of MNIST
 _MAPPED_FROM = 1 << 30  # bytes
 
 
@@ -168,12 +166,8 @@ class OwnImages(StoredImages):
 
     def load(self, split: Split) -> np.ndarray:
         """The images of a split, by the names of their files: uint8 (N, C, H, W)."""
-        shades = self._shades(split)
-        if self.binarize == "threshold":
-            return (shades >= 128).astype(np.uint8)
-        if self.binarize != "none":
-            return draw(shades, np.random.default_rng([_DRAW_SEED, SPLITS.index(split)]))
-        if self.levels == 256:
+        shades = binarized(self._shades(split), self.binarize, split)
+        if self.binarize != "none" or self.levels == 256:
             return shades
         return shades >> (8 - self.levels.bit_length() + 1)
 
@@ -197,9 +191,10 @@ class OwnImages(StoredImages):
 
     def facts(self) -> list[tuple[str, str]]:
         """What lies in the files, what was left out, and how many images are equal."""
+        damaged = self._damaged()
         return [
-            *description.of_files(self.conversion),
-            *description.of_conversion(self.conversion, self.store.about(), self._damaged()),
+            *description.of_files(self.conversion, damaged),
+            *description.of_conversion(self.conversion, self.store.about(), damaged),
             ("equal images", description.equal({s: self._shades(s) for s in self.splits})),
         ]
 
@@ -251,7 +246,9 @@ class OwnImages(StoredImages):
             raise ConfigError("; ".join(lines))
 
     def _opened(self, path: Path, part: Side = "") -> Source:
-        return sources.opened(path, self.root, part=part, layout=self.layout, classes=self.classes)
+        return sources.opened(
+            path.expanduser(), self.root, part=part, layout=self.layout, classes=self.classes
+        )
 
     def _fitting(self, usable: list[Entry], channels: int) -> Fitting:
         """How images get their size.

@@ -3,13 +3,17 @@
 import shutil
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pixelrnn import atomic
 from pixelrnn.data import Images
 from pixelrnn.data.own import inventory
+from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.errors import ConfigError, DataError
 from tests.data import own_files
 
@@ -184,6 +188,10 @@ def test_val_and_test_may_lie_elsewhere(made, tmp_path):
     assert made(path, val=0.0, test=0.0).splits == ("train",)
     assert made(path, val=0, test=test).splits == ("train", "test")
     own_files.folder(tmp_path / "c" / "cat", count=3)
+    (test / "dog" / "bad.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"photos: 1 of 14 files .* \(t/dog/bad\.png\)"):
+        made(path, val=0, test=test)
+    (test / "dog" / "bad.png").unlink()
     with pytest.raises(DataError, match=r"t: images for test are of the class dog, of which there"):
         made(tmp_path / "c", val=0, test=test, classes="folders")
 
@@ -234,3 +242,29 @@ def test_mapped_and_read_images_are_equal(made, tmp_path):
     mapped = made(path, in_memory=False)
     assert isinstance(mapped.images("train"), np.memmap)
     assert _all(mapped) == _all(made(path))
+
+
+def test_several_at_once_convert_once_and_what_a_killed_one_left_is_removed(tmp_path, monkeypatch):
+    path = own_files.folder(tmp_path / "photos", count=40)
+    sets = [Images(path=path, root=tmp_path / "data").image_set for _ in range(4)]
+    store = sets[0].store
+    store.folder.mkdir(parents=True)
+    left = store.folder / f".images.{atomic.host()}.999999999.0123abcd.tmp"
+    left.write_bytes(bytes(100))
+    built = []
+    build = Conversion.build
+    monkeypatch.setattr(Conversion, "build", lambda *a: built.append(1) or build(*a))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: one.prepare(), sets))
+    assert built == [1]
+    assert not left.exists()
+    assert {file.name for file in store.folder.iterdir()} == {
+        *(f"{split}.{end}" for split in ("train", "val", "test") for end in ("npy", "txt")),
+        "meta.json",
+    }
+
+
+def test_a_tilde_is_the_home(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own_files.folder(tmp_path / "photos", count=40)
+    assert made(Path("~/photos")).dataset_id == made(tmp_path / "photos").dataset_id

@@ -57,6 +57,15 @@ def test_notes_of_a_camera_that_cannot_be_read_harm_no_picture():
         assert pictures.pixels(data, WHITE).shape == (6, 9, 3)
 
 
+def test_of_the_several_pictures_in_one_photograph_of_a_telephone_the_first_counts():
+    """Telephones put a smaller picture into the file (MPO); that is no animation."""
+    first, second = (Image.fromarray(_noise(16, 16, 3, seed=seed)) for seed in (1, 2))
+    data = own_files.encoded(first, "MPO", save_all=True, append_images=[second])
+    assert pictures.header(data) == (16, 16, 3)
+    with Image.open(own_files.io.BytesIO(data)) as again:
+        np.testing.assert_array_equal(pictures.pixels(data, WHITE), np.asarray(again))
+
+
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
 @pytest.mark.parametrize("background", [WHITE, (0, 0, 0), (10, 200, 30)])
 def test_transparent_pixels_show_the_background(mode, background):

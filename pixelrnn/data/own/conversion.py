@@ -6,21 +6,23 @@ which of them are equal. Axes: `N` images, `H W` picture, `h w` image, `C` chann
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO
 
 import numpy as np
 
+from pixelrnn import cores
 from pixelrnn.arguments import Split
 from pixelrnn.atomic import replacing, unfinished_name
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.own import bad, pictures, shares
 from pixelrnn.data.own.bad import Bad
 from pixelrnn.data.own.fitting import Fitting
+from pixelrnn.data.own.pool import Decoded, Found
 from pixelrnn.data.own.shares import Side
 from pixelrnn.data.own.sources import Entry, Source, Task, channels_as
 from pixelrnn.data.part_writer import Part
@@ -28,7 +30,7 @@ from pixelrnn.data.progress import progress
 from pixelrnn.errors import DataError
 
 _BLOCK = 1024  # images that are written at once
-_THREADS = min(8, os.cpu_count() or 1)
+_THREADS = min(8, cores.available())
 _BATCH = 4 * _THREADS  # pictures that are in memory at once
 
 
@@ -71,24 +73,37 @@ class Conversion:
         finally:
             pool.unlink(missing_ok=True)
 
-    @property
+    @cached_property
     def problems(self) -> list[tuple[str, str]]:
-        """(name, kind) of every file that is known to be bad without decoding it."""
+        """(title, kind) of every file that is known to be bad without decoding it."""
         return [
-            (f"{part and source.path.name + '/'}{entry.name}", self._problem(entry))
+            (self.title(part, entry), self._problem(entry))
             for part, source in self.sources.items()
             for entry in source.entries
             if self._problem(entry)
         ]
 
+    def title(self, part: Side, entry: Entry) -> str:
+        """The name of a file for messages: that of its source goes before it, where there are more.
+
+        Args:
+            part: the key of its source.
+            entry: the file.
+        """
+        source = self.sources[part].path.name
+        return f"{source}/{entry.name}" if part and entry.name else entry.name or source
+
     def _problem(self, entry: Entry) -> str:
-        return entry.problem or self.fitting.problem(*entry.shape[1:3])
+        _, height, width, channels = entry.shape
+        if not entry.problem and channels != self.colors and {channels, self.colors} != {1, 3}:
+            return f"with {channels} channels, not {self.colors}"
+        return entry.problem or self.fitting.problem(height, width)
 
     def refuse(self, damaged: list[tuple[str, str]]) -> None:
         """Refuse bad files, unless they are to be skipped and others are left.
 
         Args:
-            damaged: (name, kind) of those that were found while decoding.
+            damaged: (title, kind) of those that were found while decoding.
 
         Raises:
             DataError: counts them, and names the first of each kind.
@@ -111,9 +126,9 @@ class Conversion:
         """Number of files, or of arrays."""
         return sum(len(source.entries) for source in self.sources.values())
 
-    def _decoded(self, file: IO[bytes]) -> "_Found":
+    def _decoded(self, file: IO[bytes]) -> Found:
         """Decode all pictures into a file, several at a time."""
-        found = _Found()
+        found = Found()
         total = sum(entry.shape[0] for s in self.sources.values() for entry in s.entries)
         with (
             pictures.quiet(),
@@ -124,11 +139,11 @@ class Conversion:
                 tasks = (task for task in source.tasks() if not self._problem(task.entry))
                 for batch in _batches(tasks):
                     for task, result in zip(batch, threads.map(self._image, batch), strict=True):
-                        found.add(part, task, result, file)
+                        found.add(part, task, self.title(part, task.entry), result, file)
                         bar.update()
         return found
 
-    def _image(self, task: Task) -> "_Decoded | Bad":
+    def _image(self, task: Task) -> Decoded | Bad:
         """The images that a picture becomes, uint8 (n, h, w, C), with its hash."""
         try:
             if isinstance(task.content, Bad):
@@ -141,11 +156,11 @@ class Conversion:
             images = self.fitting.images(channels_as(picture, self.colors))
             hashes = [hashlib.sha256(np.ascontiguousarray(one).data).digest() for one in images]
             enlarged = self.fitting.enlarges(height, width)
-            return _Decoded(images, hashes, shares.place(picture), enlarged)
+            return Decoded(images, hashes, shares.place(picture), enlarged)
         except Bad as error:
             return error
 
-    def _write(self, found: "_Found", pool: Path, builder: Builder) -> None:
+    def _write(self, found: Found, pool: Path, builder: Builder) -> None:
         """Deal the images to the splits, and write each in the order of the names."""
         rows = found.rows
         splits = [row.part or self._dealt(row.place) for row in rows]
@@ -204,67 +219,6 @@ class Conversion:
                     f"{self.sources[''].path}: {key}: none of {total:,} images is for {split}; "
                     f"{remedy}"
                 )
-
-
-class _Decoded(NamedTuple):
-    """What a picture has become."""
-
-    images: np.ndarray
-    hashes: list[bytes]
-    place: float
-    enlarged: bool
-
-
-class _Row(NamedTuple):
-    """One image of the pool."""
-
-    name: str
-    tile: int
-    part: Side
-    label: str
-    hash: bytes
-    place: float
-
-    @property
-    def title(self) -> str:
-        """The file, and which of its tiles."""
-        return f"{bad.shown(self.name)} {self.tile}" if self.tile else bad.shown(self.name)
-
-
-@dataclass
-class _Found:
-    """All that was decoded: the rows of the pool, and what could not be used."""
-
-    rows: list[_Row] = field(default_factory=list)
-    bad: list[tuple[str, str]] = field(default_factory=list)
-    enlarged: int = 0
-    brightest: int = 0
-
-    def add(self, part: Side, task: Task, result: _Decoded | Bad, file: IO[bytes]) -> None:
-        """Append the images of a picture to the pool, or the picture to the bad ones."""
-        if isinstance(result, Bad):
-            self.bad.append((task.name, str(result)))
-            return
-        self.enlarged += result.enlarged
-        self.brightest = max(self.brightest, int(result.images.max()))
-        part = part or task.entry.part
-        if part == "train":  # what is not for validation or testing may be dealt
-            part = ""
-        for tile, (image, digest) in enumerate(zip(result.images, result.hashes, strict=True)):
-            file.write(np.ascontiguousarray(image).data)
-            self.rows.append(_Row(task.name, tile, part, task.label, digest, result.place))
-
-    def about(self, splits: list[Split], out: np.ndarray) -> dict[str, Any]:
-        """What is kept beside the images, for those who ask what became of the files."""
-        return {
-            "damaged": self.bad,
-            "enlarged": self.enlarged,
-            "brightest": self.brightest,
-            "left_out": {
-                split: sum(bool(o) for o, one in zip(out, splits, strict=True) if one == split)
-                for split in ("train", "val")
-            },
-        }
 
 
 def _batches(tasks: Iterator[Task]) -> Iterator[list[Task]]:

@@ -14,11 +14,17 @@ from pixelrnn.data.own.sources import ArraySource
 Facts = list[tuple[str, str]]
 
 
-def of_files(conversion: Conversion) -> Facts:
-    """Where the images come from, how many there are, and of which sizes."""
+def of_files(conversion: Conversion, damaged: list[tuple[str, str]]) -> Facts:
+    """Where the images come from, how many there are, and of which sizes.
+
+    Args:
+        conversion: how they were converted.
+        damaged: files that were found to be bad while decoding.
+    """
+    bad = {name for name, _ in (*conversion.problems, *damaged)}
     facts: Facts = []
     for part, source in conversion.sources.items():
-        entries = [entry for entry in source.entries if not entry.problem]
+        entries = [entry for entry in source.entries if conversion.title(part, entry) not in bad]
         count = sum(entry.shape[0] for entry in entries)
         said = f"{source.path}: {count:,} images"
         if source.passed_over:

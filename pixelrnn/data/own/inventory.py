@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import PIL
 
+from pixelrnn import cores
 from pixelrnn.atomic import replacing
 from pixelrnn.data.disk import explained
 from pixelrnn.data.own import arrays, files, pictures
@@ -27,7 +28,7 @@ from pixelrnn.data.progress import progress
 
 _FORMAT = 1
 _SETTLED = 2_000_000_000  # nanoseconds
-_THREADS = min(8, os.cpu_count() or 1)
+_THREADS = min(8, cores.available())
 
 
 class Look(NamedTuple):

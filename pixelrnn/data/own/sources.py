@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelrnn.arguments import Split
+from pixelrnn.data.disk import explained
 from pixelrnn.data.own import arrays, files, inventory, pictures
 from pixelrnn.data.own.bad import Bad, shown
 from pixelrnn.data.own.shares import Side
@@ -209,8 +210,9 @@ def opened(
     Raises:
         DataError: nothing that can be read lies there.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such folder or file")
+    with explained(path):
+        if not path.exists():
+            raise DataError(f"{path}: no such folder or file")
     if not (path.is_dir() or files.is_archive(path) or arrays.is_array(path)):
         raise DataError(
             f"{path}: expected a folder, or a file .npy, .npz, .zip or .tar (also .tar.gz, "
@@ -232,15 +234,12 @@ def opened(
 
 
 def channels_as(image: np.ndarray, colors: int) -> np.ndarray:
-    """An image with another number of colours: uint8 (H, W, C) -> (H, W, colors).
+    """An image in grey, or in three equal colours, if it is not so yet.
 
-    Raises:
-        Bad: neither has 1 or 3.
+    Args:
+        image: uint8 (H, W, C); C is `colors`, or one is 1 and the other 3.
+        colors: of the result.
     """
     if image.shape[2] == colors:
         return image
-    if (image.shape[2], colors) == (3, 1):
-        return pictures.grey(image)
-    if (image.shape[2], colors) == (1, 3):
-        return np.repeat(image, 3, axis=2)
-    raise Bad(f"with {image.shape[2]} channels, not {colors}")
+    return pictures.grey(image) if colors == 1 else np.repeat(image, 3, axis=2)
