@@ -16,10 +16,12 @@ import torch
 from rich.console import Console
 
 from pixelrnn import cores
+from pixelrnn.ops import choices
 from pixelrnn.results import grid
 
 RESULTS = Path(__file__).with_name("results")
 GEMM_SIZE = 1024
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,32 @@ class Spread:
         return f"{self.median:.{digits}f} ({low}..{high})"
 
 
-def interleave(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+def interleave(
+    candidates: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    wait: Callable[[], None] = lambda: None,
+) -> dict[str, list[float]]:
     """Seconds of every candidate, `repeats` times in turn, after one unmeasured turn.
+
+    `wait` waits for the device that they run on (`timing.wait_for`).
 
     On a shared machine speed drifts; what stands in one turn is compared, not what stands apart.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(repeats + 1):
         for name, candidate in candidates.items():
+            wait()
             start = time.perf_counter()
             candidate()
+            wait()
             if turn > 0:
                 times[name].append(time.perf_counter() - start)
     return times
 
 
-def gemm() -> Callable[[], float]:
-    """The machine's own rate: a float32 product of two square matrices of GEMM_SIZE, 4 times."""
-    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE).unbind()
+def gemm(device: torch.device = CPU) -> Callable[[], None]:
+    """The device's own rate: a float32 product of two square matrices of GEMM_SIZE, 4 times."""
+    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=device).unbind()
     out = torch.empty_like(a)
 
     def run() -> None:
@@ -90,6 +100,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": commit or "unknown",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "kernels": choices.lines(),
     }
 
 
@@ -101,6 +113,11 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
     return options
 
 
+def add_device(options: argparse.ArgumentParser) -> None:
+    """The option of benchmarks that run on a GPU, too."""
+    options.add_argument("--device", type=torch.device, default=CPU, help="cpu, cuda or cuda:1")
+
+
 def finish(title: str, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Print the rows as a table and write them, with the machine, to a JSON file."""
     about = machine()
@@ -109,7 +126,8 @@ def finish(title: str, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     console.print(title, style="bold", soft_wrap=True)
     shown = [grid.Column(name, number=isinstance(rows[0].get(name), float)) for name in columns]
     grid.show(console, shown, [[_cell(row.get(name)) for name in columns] for row in rows])
-    console.print(", ".join(f"{key} {value}" for key, value in about.items()), soft_wrap=True)
+    words = [f"{key} {value}" for key, value in about.items() if key != "kernels"]
+    console.print(", ".join(words), soft_wrap=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": about, "rows": rows}, default=vars, indent=1) + "\n")
 

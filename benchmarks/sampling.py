@@ -1,6 +1,6 @@
 """Sampling: incremental against the oracle, cost against image height, arithmetic, same images.
 
-    python -m benchmarks.sampling [--quick] [--only TEXT] [--out FILE]
+    python -m benchmarks.sampling [--quick] [--only TEXT] [--device cuda] [--out FILE]
 
 The oracle (the whole network for every sub-pixel) is timed on the first sub-pixels of an image and
 multiplied; all its sub-pixels cost the same. Both use the same likelihood, source and batch. The
@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Position
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.models.causal import CausalModel
+from pixelrnn.ops import timing
 
 MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
@@ -42,6 +43,7 @@ class Sizes:
     turns: int = 3
     oracle: int = 2  # sub-pixels timed in each turn
     images: int = 64  # drawn by both
+    device: torch.device = report.CPU
 
 
 QUICK = Sizes(hidden=16, layers=2, batch=4, turns=1, oracle=2, images=4)
@@ -57,7 +59,8 @@ def seeded() -> Draw:
 
 def make(kind: type[CausalModel], height: int, sizes: Sizes) -> CausalModel:
     torch.manual_seed(0)
-    return kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers).eval()
+    model = kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers)
+    return model.eval().to(sizes.device)
 
 
 def oracle_seconds(model: CausalModel, sizes: Sizes) -> float:
@@ -66,6 +69,7 @@ def oracle_seconds(model: CausalModel, sizes: Sizes) -> float:
 
     def timed(log_probs: torch.Tensor, position: Position) -> torch.Tensor:
         symbols = draw(log_probs, position)
+        timing.wait_for(sizes.device)()
         ends.append(time.perf_counter())
         if len(ends) > sizes.oracle:
             raise Enough
@@ -84,17 +88,27 @@ def walk_seconds(model: CausalModel, sizes: Sizes) -> float:
     """Of a whole batch of images."""
     start = time.perf_counter()
     raster.generate(model, sizes.batch, seeded())
+    timing.wait_for(sizes.device)()
     return time.perf_counter() - start
 
 
 def pixel_seconds(model: CausalModel, sizes: Sizes) -> float:
-    """Processor time of one pixel of a batch: the median over rows but the first."""
+    """Processor time of one pixel of a batch: the median over rows but the first.
+
+    On a GPU it is the time that passes.
+    """
     ends: list[float] = []
+    clock = time.process_time if sizes.device.type == "cpu" else time.perf_counter
+
+    def row_is_done(*_: Any) -> None:
+        timing.wait_for(sizes.device)()
+        ends.append(clock())
+
     raster.generate(
         model,
         sizes.batch,
         seeded(),
-        on_row=lambda *_: ends.append(time.process_time()),
+        on_row=row_is_done,
         num_threads=1,
     )
     rows = [after - before for before, after in itertools.pairwise(ends)]
@@ -149,7 +163,7 @@ def arithmetic(kind: type[CausalModel], sizes: Sizes) -> Rows:
     In float64: it cannot see our own products (`ops.few_rows`), which are float32 only.
     """
     model = make(kind, 8, sizes).double()
-    images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8)
+    images = torch.zeros(1, 3, 8, WIDTH, dtype=torch.uint8, device=sizes.device)
     products = (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_)
     mapping = dict.fromkeys(products, in_place_flops)
     totals = []
@@ -164,7 +178,7 @@ def arithmetic(kind: type[CausalModel], sizes: Sizes) -> Rows:
 def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
     """A difference needs a uniform within rounding of a step of the cumulative distribution."""
     torch.manual_seed(0)
-    model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval()
+    model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval().to(sizes.device)
     with threads.limited(1):
         walk = raster.generate(model, sizes.images, seeded())
         oracle = reference.generate(model, sizes.images, seeded())
@@ -176,8 +190,9 @@ def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
 def main() -> None:
     parser = report.parser(__doc__.splitlines()[0], "sampling")
     parser.add_argument("--only", default="", help="models whose name holds this text")
+    report.add_device(parser)
     options = parser.parse_args()
-    sizes = QUICK if options.quick else Sizes()
+    sizes = replace(QUICK if options.quick else Sizes(), device=options.device)
     rows = [
         {"model": kind.__name__, **row}
         for kind in MODELS
@@ -187,7 +202,7 @@ def main() -> None:
     ]
     title = (
         f"Sampling {sizes.batch} images of {WIDTH}x{WIDTH}x3, float32, "
-        f"h={sizes.hidden}, {sizes.layers} layers"
+        f"h={sizes.hidden}, {sizes.layers} layers, on {sizes.device}"
     )
     report.finish(title, rows, options.out)
 

@@ -1,6 +1,6 @@
 """Speed and memory of one training step: plain layer, reference rung, fast rung, bfloat16.
 
-    python -m benchmarks.train_step [--quick] [--only TEXT] [--out FILE]
+    python -m benchmarks.train_step [--quick] [--only TEXT] [--device cuda] [--out FILE]
 
 Time is that of forward and backward, without the optimiser. FLOP are counted by formula, two per
 multiply-add of the products that the masks and the image leave: taps of causal kernels that lie in
@@ -10,7 +10,11 @@ is FLOP per second over those of a square float32 product in the same turn (`rep
 A plain layer is `pixelrnn.layers.reference`, as the paper reads; the reference rung is the
 recurrence alone as a plain loop, between the fast parts of the layer.
 
-Peak memory is what a fresh process grows by in one step; its tensors have pages of their own.
+Peak memory is what a fresh process grows by in one step; its tensors have pages of their own. On a
+GPU it is what torch has allocated for tensors in a step, above what was there before.
+
+On a GPU the fast rung is what `auto` takes, which knows after some steps whether CUDA graphs are
+faster; "launched" is the same without graphs. What was taken is in the file, under "kernels".
 """
 
 import os
@@ -33,6 +37,8 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.vertical_stack import FullWidthConv
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.native.memory import reuse_freed_memory
+from pixelrnn.ops import timing
+from pixelrnn.ops.conv_lstm import graph_choice
 
 BATCH = 16
 MEMORY_FLAG = "--peak-memory-of"
@@ -71,6 +77,7 @@ CASES += [Case("gated_pixelcnn", 128, 12), Case("pixelsnail", 128, 12)]
 
 def main() -> None:
     options = report.parser(__doc__.splitlines()[0], "train_step")
+    report.add_device(options)
     options.add_argument("--only", default="", help="cases whose name holds this text")
     options.add_argument(MEMORY_FLAG, nargs=2, metavar=("CASE", "VARIANT"), help="internal")
     given = options.parse_args()
@@ -81,19 +88,29 @@ def main() -> None:
     reuse_freed_memory()
     cases = [case for case in CASES if given.only in case.name]
     cases = [case for case in cases if not given.quick or (case.layers or 0) < 12]
-    rows = [row for case in cases for row in measure(case, 3 if given.quick else 7)]
-    report.finish(f"One training step, batch {BATCH}", rows, given.out)
+    repeats = 3 if given.quick else 7
+    rows = [row for case in cases for row in measure(case, repeats, given.device)]
+    report.finish(f"One training step, batch {BATCH}, on {given.device}", rows, given.out)
 
 
-def measure(case: Case, repeats: int) -> Iterator[dict]:
+def measure(case: Case, repeats: int, device: torch.device = report.CPU) -> Iterator[dict]:
     """One row of the table per variant."""
-    candidates = {"gemm": report.gemm()}
-    candidates |= {variant: step(case, variant) for variant in variants(case)}
+    candidates = {"gemm": report.gemm(device)}
+    candidates |= {variant: step(case, variant, device) for variant in variants(case, device)}
+    if device.type != "cpu":
+        for variant in variants(case, device):
+            for _ in range(graph_choice.PATIENCE):
+                candidates[variant]()
     deep = case.hidden == 128 and case.layers is not None
-    times = report.interleave(candidates, 3 if deep else repeats)
+    times = report.interleave(candidates, 3 if deep else repeats, timing.wait_for(device))
     flop = training_flop(case)
-    peaks = {variant: _peak_in_new_process(case, variant) for variant in variants(case)}
-    for variant in variants(case):
+    peaks = {
+        variant: _peak_in_new_process(case, variant)
+        if device.type == "cpu"
+        else _peak_on_gpu(candidates[variant], device)
+        for variant in variants(case, device)
+    }
+    for variant in variants(case, device):
         seconds = times[variant]
         row = {"case": case.name, "variant": variant, "GFLOP": flop / 1e9}
         row["ms"] = report.Spread.of([1e3 * value for value in seconds])
@@ -108,23 +125,27 @@ def measure(case: Case, repeats: int) -> Iterator[dict]:
         yield row
 
 
-def variants(case: Case) -> list[str]:
+def variants(case: Case, device: torch.device = report.CPU) -> list[str]:
     """Deep paper-sized models run without the reference, whose layers take seconds each."""
-    if case.model not in RECURRENT or (case.layers or 0) >= 12:
+    if case.model not in RECURRENT:
         return ["fast", "bf16"]
+    launched = [] if device.type == "cpu" else ["launched"]
+    if (case.layers or 0) >= 12:
+        return [*launched, "fast", "bf16"]
     plain = ["plain"] if case.layers is None else []
-    return [*plain, "reference", "fast", "bf16"]
+    return [*plain, "reference", *launched, "fast", "bf16"]
 
 
-def step(case: Case, variant: str) -> Callable[[], None]:
+def step(case: Case, variant: str, device: torch.device = report.CPU) -> Callable[[], None]:
     """Forward and backward on fixed random data."""
     torch.manual_seed(0)
-    kernel = "reference" if variant == "reference" else "auto"
+    kernel = {"reference": "reference", "launched": "autograd"}.get(variant, "auto")
     make = _model if case.layers is not None else _plain if variant == "plain" else _layer
-    network, inputs, loss = make(case, kernel)
+    with device:
+        network, inputs, loss = make(case, kernel)
 
     def run() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=variant == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=variant == "bf16"):
             value = loss(inputs)
         value.backward()
         inputs.grad = None
@@ -213,6 +234,15 @@ def peak_memory(case: Case, variant: str) -> int:
     before = _kilobytes("VmRSS")
     run()
     return (_kilobytes("VmHWM") - before) * 1024
+
+
+def _peak_on_gpu(run: Callable[[], None], device: torch.device) -> int:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    run()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def _kilobytes(field: str) -> int:

@@ -7,7 +7,7 @@ import torch
 
 from pixelrnn.doctor import rungs
 from pixelrnn.doctor.finding import Finding, found
-from pixelrnn.doctor.rungs import Rung
+from pixelrnn.doctor.rung import Rung
 from pixelrnn.ops import timing
 
 BUILD = "install g++ or clang++, or set CXX; without it the slower rungs are used"
@@ -25,13 +25,13 @@ def findings(device: torch.device) -> Iterator[Finding]:
 
 
 def _of(rung: Rung, device: torch.device) -> Iterator[Finding]:
-    refusal = rungs.refusal(rung, device)
+    refusal = rung.refusal(device)
     if refusal:
         yield Finding(rung.name, "note", refusal, BUILD)
         return
     for dtype in rung.dtypes:
         short = str(dtype).removeprefix("torch.")
-        outcome = rungs.outcome(rung, dtype, device)
+        outcome = rung.outcome(dtype, device)
         text = f"{short:<8}  {outcome.worst:.0e} of {outcome.allowed:.0e}"
         numbers = {
             "dtype": short,
