@@ -44,15 +44,12 @@ class Walk:
     def __init__(self, model: Network, n: int, context: Context | None = None) -> None:
         self.stepper = Stepper(model, n, context)
         self.images = blank(model, n)  # uint8 (n, C, H, W)
-        self.parameters = self._unknown_parameters()
         self.pixels_done = 0
-        self.groups = list(  # of colours, and of parameters
-            zip(
-                masks.group_slices(self.images.shape[1], model.color_groups),
-                masks.group_slices(self.parameters.shape[1], model.color_groups),
-                strict=True,
-            )
-        )
+        self.groups = masks.group_slices(self.images.shape[1], model.color_groups)
+        levels = torch.arange(model.likelihood.levels, device=self.images.device)
+        with torch.inference_mode():
+            self.inputs = [model.inputs(levels[:, None], k) for k in range(self.images.shape[1])]
+        self._bind()
 
     def repeat(self, n: int | Tensor) -> Self:
         """Make a walk over n copies of each image, side by side, that stands before the same pixel.
@@ -66,7 +63,7 @@ class Walk:
         twin.images = repeated(self.images, n)
         with torch.inference_mode():
             twin.stepper = self.stepper.repeat(n)
-        twin.parameters = twin._unknown_parameters()
+        twin._bind()
         return twin
 
     def advance(
@@ -92,7 +89,7 @@ class Walk:
                 if column == 0:
                     self.stepper.begin_row(row)
                 if source.knows(row, column):
-                    self._known_pixel(source.given(row, column), row, column)
+                    self._known_pixel(source.given(row, column), column)
                 else:
                     self._pixel(source, row, column)
                 self.pixels_done += 1
@@ -100,29 +97,35 @@ class Walk:
                     on_row(self.images, row)
         return self.images
 
-    def _unknown_parameters(self) -> Tensor:
-        """Make room for the parameters of one pixel, filled in group by group: (n, P)."""
+    def _bind(self) -> None:
+        """Cut the images into pixels; make room for the parameters of one, group by group."""
         model, (n, colors, _, _) = self.stepper.model, self.images.shape
         like = next(iter(model.parameters()))
-        return like.new_zeros(n, model.likelihood.parameters_per_pixel(colors))
+        count = model.likelihood.parameters_per_pixel(colors)
+        self.pixels = self.images.flatten(2).permute(2, 1, 0)  # (H W, C, n)
+        self.parameters = like.new_zeros(n, count)
+        slices = masks.group_slices(count, model.color_groups)
+        self.shares = [self.parameters[:, share] for share in slices]
 
     def _pixel(self, source: Source, row: int, column: int) -> None:
-        stepper, images, parameters = self.stepper, self.images, self.parameters
-        model, likelihood = stepper.model, stepper.model.likelihood
-        for group, (members, share) in enumerate(self.groups):
-            parameters[:, share] = stepper(column, group)
+        stepper, parameters, pixel = self.stepper, self.parameters, self.pixels[self.pixels_done]
+        level_log_probs = stepper.model.likelihood.level_log_probs
+        for group, members in enumerate(self.groups):
+            self.shares[group].copy_(stepper(column, group))
+            inputs = []
             for color in range(members.start, members.stop):
-                earlier = images[:, :color, row, column]
-                log_probs = likelihood.level_log_probs(parameters, earlier, color)
-                images[:, color, row, column] = source(log_probs, Position(row, column, color))
-            stepper.see(model.inputs(images[:, members, row, column], members.start), column, group)
+                log_probs = level_log_probs(parameters, pixel[:color].t(), color)
+                symbols = source(log_probs, Position(row, column, color))
+                pixel[color].copy_(symbols)
+                inputs.append(self.inputs[color][symbols.long()])
+            stepper.see(inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), column, group)
 
-    def _known_pixel(self, symbols: Tensor, row: int, column: int) -> None:
-        self.images[:, :, row, column] = symbols
-        inputs = self.stepper.model.inputs
-        for group, (members, _) in enumerate(self.groups):
+    def _known_pixel(self, symbols: Tensor, column: int) -> None:
+        self.pixels[self.pixels_done].copy_(symbols.t())
+        for group, members in enumerate(self.groups):
             self.stepper.remember(column, group)
-            self.stepper.see(inputs(symbols[:, members], members.start), column, group)
+            inputs = self.stepper.model.inputs(symbols[:, members], members.start)
+            self.stepper.see(inputs, column, group)
 
 
 def _started(

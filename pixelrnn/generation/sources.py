@@ -70,7 +70,8 @@ class Draw:
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `Source`."""
         uniform = self._uniforms(len(log_probs), log_probs.device)
-        return invert(log_probs.double() / self.temperature, uniform)
+        weights = log_probs.double()
+        return invert(weights if self.temperature == 1 else weights / self.temperature, uniform)
 
     def skip(self, count: int, n: int) -> None:
         """Leave out the uniforms of some sub-pixels of n images, as if symbols had been drawn."""
