@@ -8,6 +8,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from pixelrnn.generation.network import Network, NoStep
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import InputStep, Step, repeated
-from pixelrnn.ops import masks
+from pixelrnn.ops import masks, recorded
+from pixelrnn.ops.recorded import Recording
+from pixelrnn.ops.tapes import Tapes
 
 
 class _Enough(Exception):
@@ -51,6 +54,7 @@ class Stepper:
         self.row = 0
         self.steps: list[Step] = []  # in the order in which the composition calls the layers
         self.inputs: list[InputStep] = []  # those of them that see pixels
+        self.tapes = Tapes(len(groups), self.width, like)
 
     def begin_row(self, row: int) -> None:
         """Stand before a row: all pixels above it have been seen."""
@@ -60,36 +64,60 @@ class Stepper:
 
     def __call__(self, column: int, group: int) -> Tensor:
         """Advance by one substep: the parameters of a colour group, (B, P_k)."""
-        unknown = self.unknown[group]
-        calls = itertools.count()
-
-        def run(layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
-            call = next(calls)
-            if call == len(self.steps):
-                self.steps.append(self._step_of(layer, x is unknown or pixels is unknown))
-            return self.steps[call](x, column, group)
-
-        return self.model.compose(unknown, run)
+        if (tape := self.tapes.tape(group)) is not None:
+            return tape(column)
+        if not self.steps or not self.tapes.wanted:
+            return self._composed(column, group)
+        return self.tapes.record(column, group, partial(self._composed, column, group))
 
     def remember(self, column: int, group: int) -> None:
         """Advance by one substep whose parameters nobody needs: the last layers are left out.
 
         The colours of all groups of the pixel must be known already.
         """
-        if not self.steps:
+        if (tape := self.tapes.tape(group)) is not None:
+            tape.remember(column)
+        elif not self.steps or self.tapes.wanted:
             self(column, group)
-            return
-        last = self.last_to_remember
+        else:
+            with contextlib.suppress(_Enough):
+                self._composed(column, group, until=self.last_to_remember)
+
+    def _composed(
+        self,
+        column: int,
+        group: int,
+        recording: Recording | None = None,
+        until: int | None = None,
+    ) -> Tensor:
+        """Run the composition: every layer is replaced by its step.
+
+        Args:
+            column: of the pixel.
+            group: colour group.
+            recording: is told what is done, and which of the calls later positions depend on.
+            until: the last step that is called; None: all.
+
+        Raises:
+            _Enough: after that step.
+        """
+        unknown = self.unknown[group]
         calls = itertools.count()
 
         def run(layer: nn.Module, x: Tensor, pixels: Tensor | None = None) -> Tensor:
             call = next(calls)
-            if call > last:
+            if until is not None and call > until:
                 raise _Enough
-            return self.steps[call](x, column, group)
+            if call == len(self.steps):
+                self.steps.append(self._step_of(layer, x is unknown or pixels is unknown))
+            if recording is None:
+                return self.steps[call](x, column, group)
+            found = self.steps[call](recorded.plain(x), column, group)
+            if call == self.last_to_remember:
+                recording.remembering = len(recording.calls)
+            return recorded.value(found, recording)
 
-        with contextlib.suppress(_Enough):
-            self.model.compose(self.unknown[group], run)
+        return recorded.plain(self.model.compose(unknown, run))
 
     @functools.cached_property
     def last_to_remember(self) -> int:
@@ -111,6 +139,7 @@ class Stepper:
         twin.batch = len(twin.unknown[0])
         twin.steps = [step.repeat(n) for step in self.steps]
         twin.inputs = [step for step in twin.steps if isinstance(step, InputStep)]
+        twin.tapes = self.tapes.anew()
         return twin
 
     def _step_of(self, layer: nn.Module, on_pixels: bool) -> Step:
@@ -126,4 +155,5 @@ class Stepper:
                 )
             self.inputs.append(step)
         step.begin_row(self.row)
+        self.tapes.wanted &= step.repeats
         return step

@@ -124,3 +124,55 @@ extern "C" void place_and_add(const Job* job, const Place* place, const float* x
         std::copy_n(x + r * x_stride, place->given, place->to + r * place->to_stride);
     add(job, place->window, place->window_stride);
 }
+
+// One of several calls that are repeated together. Addresses move from column to column.
+struct Instruction {
+    Index kind, rows, inputs, outputs, given;
+    const float* weight;
+    void (*cell)(const Index*, const Index*, void**);
+    const Index *cell_size, *cell_strides;
+    Index at[5], per_column[5], stride[5];  // bytes, bytes, elements
+};
+
+namespace {
+
+enum Kind { product, place, relu, sum, multiplication, cell };
+
+template <class Operation>
+inline void elementwise(const Instruction& i, float* const* p, const Operation& operation) {
+    for (Index r = 0; r < i.rows; ++r) {
+        const float *a = p[0] + r * i.stride[0], *b = p[1] + r * i.stride[1];
+        float* out = p[2] + r * i.stride[2];
+        for (Index k = 0; k < i.outputs; ++k) out[k] = operation(a[k], b[k]);
+    }
+}
+
+}  // namespace
+
+extern "C" void run(const Instruction* at, Index count, Index column) {
+    for (const Instruction* i = at; i < at + count; ++i) {
+        float* p[5];
+        for (int k = 0; k < 5; ++k)
+            p[k] = reinterpret_cast<float*>(i->at[k] + column * i->per_column[k]);
+        const Job job = {i->weight,    i->rows, i->inputs,   i->outputs, p[0],
+                         i->stride[0], p[1],    i->stride[1]};
+        const Place to = {p[3], i->stride[3], i->given, p[2], i->stride[2]};
+        switch (i->kind) {
+            case product: add(&job, p[2], i->stride[2]); break;
+            case place: place_and_add(&job, &to, p[4], i->stride[4]); break;
+            case relu:
+                for (Index r = 0; r < i->rows; ++r)
+                    for (Index k = 0; k < i->outputs; ++k) {
+                        const float x = p[0][r * i->stride[0] + k];
+                        p[1][r * i->stride[1] + k] = x < 0 ? 0 : x;
+                    }
+                break;
+            case sum: elementwise(*i, p, [](float a, float b) { return a + b; }); break;
+            case multiplication: elementwise(*i, p, [](float a, float b) { return a * b; }); break;
+            case cell: {
+                void* pointers[8] = {p[0], p[1], p[2], p[3], p[4]};
+                i->cell(i->cell_size, i->cell_strides, pointers);
+            }
+        }
+    }
+}

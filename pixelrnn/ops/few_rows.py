@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from pixelrnn.native import compiler
+from pixelrnn.ops.recorded import WATCHING
 
 SOURCE = Path(__file__).with_suffix(".cpp")
+
 PANEL = 32  # as in few_rows.cpp
 
 Call = Callable[[], None]
@@ -164,6 +166,8 @@ class NativeProduct(Product):
                 x = _checked_copy(x, shape)
                 stride = x.stride(0)
             run(address, x.data_ptr(), stride)
+            if (watching := WATCHING.get()) is not None:
+                watching.product(job, x, add)
 
         return _keeping(add, self.packed, job, out, first)
 
@@ -174,6 +178,8 @@ class NativeProduct(Product):
 
         def add() -> None:
             run(*arguments)
+            if (watching := WATCHING.get()) is not None:
+                watching.window(job, arguments[1], arguments[2], add)
 
         return _keeping(add, self.packed, job, out, window)
 
@@ -191,6 +197,8 @@ class NativeProduct(Product):
                 x = _checked_copy(x, shape)
                 stride = x.stride(0)
             run(job_at, place_at, x.data_ptr(), stride)
+            if (watching := WATCHING.get()) is not None:
+                watching.place(job, where, x, add)
 
         return _keeping(add, self.packed, job, where, out, place, window)
 
@@ -217,6 +225,8 @@ def _checked_copy(x: Tensor, shape: tuple[int, int]) -> Tensor:
     """Copy x so that its features are contiguous; refuse a wrong shape or dtype."""
     if x.shape != shape or x.dtype != torch.float32:
         raise ValueError(f"expected float32 {shape}, got {x.dtype} {tuple(x.shape)}")
+    if (watching := WATCHING.get()) is not None:
+        watching.failed = True  # the copy will lie elsewhere the next time
     return x.clone(memory_format=torch.contiguous_format)
 
 

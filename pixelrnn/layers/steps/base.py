@@ -17,12 +17,15 @@ Axes: `B` batch, `W` width of the image, `R` rows, `K` taps along the row, `F` f
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Generic, Self, TypeVar
 
 from torch import Tensor
 
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.single_position import Advance, advance_of
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass
@@ -83,9 +86,13 @@ class Step(Memory):
     Attributes:
         remembers: False if nothing of a pixel matters at later ones. Such a step may be left out at
             a pixel whose outputs nobody asks for.
+        repeats: True if a call consists of products and cells (`ops.few_rows`, `cell_steps`) and of
+            `ops.recorded.added` alone, on buffers that are cut evenly from column to column. What a
+            network of such steps does is recorded, and repeated by one call.
     """
 
     remembers = True
+    repeats = False
 
     @abstractmethod
     def begin_row(self, row: int) -> None:
@@ -134,9 +141,31 @@ def group_columns(features: int, color_groups: int, parts: int) -> list[slice]:
     return [slice(group.start * parts, group.stop * parts) for group in slices]
 
 
-def views(row: Tensor, width: int, groups: list[slice]) -> list[list[Tensor]]:
+class PerColumn(Generic[T]):
+    """Something for every column of a row, made when it is asked for.
+
+    A walk that repeats what it has recorded asks for few columns.
+
+    Args:
+        make: makes that of a column. It must not know the step that keeps this: a circle would keep
+            the memory of a walk until the next collection of garbage.
+    """
+
+    def __init__(self, make: Callable[[int], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def __getitem__(self, column: int) -> T:
+        """Return that of a column."""
+        found = self._made.get(column)
+        if found is None:
+            found = self._made[column] = self._make(column)
+        return found
+
+
+def views(row: Tensor, groups: list[slice]) -> PerColumn[list[Tensor]]:
     """Cut a row (B, W, F) into views (B, F_k) of every [column][group]."""
-    return [[row[:, column, group] for group in groups] for column in range(width)]
+    return PerColumn(lambda column: [row[:, column, group] for group in groups])
 
 
 def windows(lines: Tensor, taps: int) -> Tensor:
@@ -154,8 +183,10 @@ def windows(lines: Tensor, taps: int) -> Tensor:
 
 
 def cell_steps(
-    gates: list[list[Tensor]], cells: list[list[Tensor]], hiddens: list[list[Tensor]]
-) -> list[list[Advance]]:
+    gates: PerColumn[list[Tensor]],
+    cells: PerColumn[list[Tensor]],
+    hiddens: PerColumn[list[Tensor]],
+) -> PerColumn[list[Advance]]:
     """Bind equation 3 at every [column][group] of a row.
 
     Args:
@@ -163,7 +194,9 @@ def cell_steps(
         cells: (B, F_k), c before; becomes c after.
         hiddens: (B, F_k), written: h after.
     """
-    return [
-        [advance_of(*buffers) for buffers in zip(*columns, strict=True)]
-        for columns in zip(gates, cells, hiddens, strict=True)
-    ]
+
+    def bound(column: int) -> list[Advance]:
+        buffers = zip(gates[column], cells[column], hiddens[column], strict=True)
+        return [advance_of(*of_group) for of_group in buffers]
+
+    return PerColumn(bound)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from pixelrnn.layers.apply import Context
-from pixelrnn.layers.steps.base import Memory, State, Step, cell_steps, views
+from pixelrnn.layers.steps.base import Memory, PerColumn, State, Step, cell_steps, views
 from pixelrnn.layers.steps.conditioning import adding, context_term
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.single_position import advance_of
 from pixelrnn.ops.few_rows import product
+from pixelrnn.ops.recorded import added
 
 if TYPE_CHECKING:
     from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
@@ -49,6 +50,8 @@ class DiagonalBiLSTMStep(Step):
         context: what the images are conditioned on.
     """
 
+    repeats = True
+
     def __init__(
         self, layer: "DiagonalBiLSTMLayer", batch: int, width: int, context: Context | None = None
     ) -> None:
@@ -69,13 +72,14 @@ class DiagonalBiLSTMStep(Step):
     def bind(self) -> None:
         """See `Memory.bind`."""
         state, terms = self.state, self.gates.state.terms
-        width = terms.shape[1]
         self.add_above = self.above.add(terms.flatten(0, 1))
-        self.add_left = [self.left.add(pixel) for pixel in terms.unbind(1)]
+        left = self.left
+        self.add_left = PerColumn(lambda column: left.add(terms[:, column]))
         self.lefts = state.hidden.unbind(1)
-        self.from_right = views(state.from_right, width, self.groups)
-        cells = [[state.cell[:, group] for group in self.groups]] * width
-        hiddens = views(state.hidden[:, 1:], width, self.groups)
+        self.from_right = views(state.from_right, self.groups)
+        cell = [state.cell[:, group] for group in self.groups]
+        cells = PerColumn(lambda column: cell)
+        hiddens = views(state.hidden[:, 1:], self.groups)
         self.advance = cell_steps(self.gates.outputs, cells, hiddens)
 
     def begin_row(self, row: int) -> None:
@@ -92,7 +96,7 @@ class DiagonalBiLSTMStep(Step):
         if group == 0:
             self.add_left[column](self.lefts[column])
         self.gates(x, column, group)
-        return self.advance[column][group]() + self.from_right[column][group]
+        return added(self.advance[column][group](), self.from_right[column][group])
 
 
 @dataclass

@@ -13,6 +13,7 @@ from torch import Tensor
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.steps.base import (
     InputStep,
+    PerColumn,
     State,
     Step,
     group_columns,
@@ -57,6 +58,8 @@ class MaskedConvStep(Step):
         parts: number of parts to compute, the first ones; None: all. The outputs of a colour
             group stand together (`group_order`).
     """
+
+    repeats = True
 
     def __init__(
         self,
@@ -104,29 +107,31 @@ class MaskedConvStep(Step):
     def bind(self) -> None:
         """See `Memory.bind`."""
         rows, terms = self.state.rows, self.state.terms
-        width, features = terms.shape[1], rows.shape[-1]
+        features = rows.shape[-1]
         self.add_above = self.above.add(terms.flatten(0, 1))
         self.add_context = adding(self.context, terms)
-        self.inputs = views(rows[:, -1, self.taps // 2 :], width, self.groups_in)
-        self.outputs = views(terms, width, self.groups_out)
+        inputs = self.inputs = views(rows[:, -1, self.taps // 2 :], self.groups_in)
+        self.outputs = views(terms, self.groups_out)
         line = rows[:, -1].flatten(1)  # (B, (W + K - 1) * in)
-        self.add = [
-            [
-                self.bind_product(
-                    product,
-                    out=terms[:, column, outputs.start :],  # of this colour and all later ones
-                    place=place,
-                    window=line[:, column * features :][:, span],
-                )
-                for product, outputs, place, span in zip(
-                    self.products, self.groups_out, self.inputs[column], self.spans, strict=True
-                )
-            ]
-            for column in range(width)
-        ]
+        parts = list(zip(self.products, self.groups_out, self.spans, strict=True))
+        bind = self.bind_product
 
+        def bound(column: int) -> list[Callable[..., None]]:
+            return [
+                bind(
+                    product,
+                    terms[:, column, outputs.start :],  # of this colour and all later ones
+                    place,
+                    line[:, column * features :][:, span],
+                )
+                for (product, outputs, span), place in zip(parts, inputs[column], strict=True)
+            ]
+
+        self.add = PerColumn(bound)
+
+    @staticmethod
     def bind_product(
-        self, product: Product, out: Tensor, place: Tensor, window: Tensor
+        product: Product, out: Tensor, place: Tensor, window: Tensor
     ) -> Callable[..., None]:
         """Bind the work of a substep: x goes to its place, then the window is multiplied."""
         return product.place_and_add(out, place, window)
@@ -149,8 +154,9 @@ class MaskedConvStep(Step):
 class InputConvStep(MaskedConvStep, InputStep):
     """A k x k convolution under mask A, on the network's input."""
 
+    @staticmethod
     def bind_product(
-        self, product: Product, out: Tensor, place: Tensor, window: Tensor
+        product: Product, out: Tensor, place: Tensor, window: Tensor
     ) -> Callable[..., None]:
         """Bind the work of a substep: the window is multiplied, as `see` has filled it."""
         return product.add_window(out, window)

@@ -33,6 +33,7 @@ class PointwiseStep(Step):
     """
 
     remembers = False
+    repeats = True
 
     def __init__(self, conv: "MaskedConv2d", batch: int) -> None:
         weight = conv.masked_weight()[:, :, 0, 0].t()  # (in, out)

@@ -41,6 +41,8 @@ class RowLSTMStep(Step):
         context: what the images are conditioned on.
     """
 
+    repeats = True
+
     def __init__(
         self, layer: "RowLSTMLayer", batch: int, width: int, context: Context | None = None
     ) -> None:
@@ -57,10 +59,9 @@ class RowLSTMStep(Step):
 
     def bind(self) -> None:
         """See `Memory.bind`."""
-        width = self.state.cell.shape[1]
         self.add_states = self.state_to_state.add(self.gates.state.terms.flatten(0, 1))
-        hiddens = views(self.state.hidden[:, self.taps // 2 :], width, self.groups)
-        cells = views(self.state.cell, width, self.groups)
+        hiddens = views(self.state.hidden[:, self.taps // 2 :], self.groups)
+        cells = views(self.state.cell, self.groups)
         self.advance = cell_steps(self.gates.outputs, cells, hiddens)
 
     def begin_row(self, row: int) -> None:

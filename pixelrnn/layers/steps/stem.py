@@ -39,6 +39,8 @@ class RowEndStep(InputStep):
         context: what the images are conditioned on.
     """
 
+    repeats = True
+
     def __init__(
         self, stem: "Stem", batch: int, width: int, context: Context | None = None
     ) -> None:

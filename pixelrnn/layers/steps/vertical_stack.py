@@ -55,6 +55,8 @@ class VerticalStep(InputStep):
         context: what the images are conditioned on.
     """
 
+    repeats = True
+
     def __init__(
         self, stack: "VerticalStack", batch: int, width: int, context: Context | None = None
     ) -> None:
@@ -86,8 +88,8 @@ class VerticalStep(InputStep):
         """See `Memory.bind`."""
         pixels, links = self.state.pixels, self.state.links
         batch, width, _ = links.shape
-        self.inputs = views(pixels[:, -1, self.taps[0] // 2 :], width, self.groups_in)
-        self.outputs = views(links, width, self.groups_out)
+        self.inputs = views(pixels[:, -1, self.taps[0] // 2 :], self.groups_in)
+        self.outputs = views(links, self.groups_out)
         self.by_layer = torch.empty_like(links)  # the links, before those of a group are gathered
         shares = self.by_layer.flatten(0, 1).chunk(len(self.convs), dim=-1)  # (B * W, 2 p) each
         self.features = torch.empty_like(shares[0], memory_format=torch.contiguous_format)

@@ -16,6 +16,7 @@ from torch import Tensor
 from pixelrnn.errors import CompilerError
 from pixelrnn.native import compiler
 from pixelrnn.ops.conv_lstm.interfaces import BackwardPass, ForwardPass
+from pixelrnn.ops.recorded import WATCHING
 
 SOURCE = Path(__file__).with_name("cell.cpp")
 NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
@@ -51,6 +52,8 @@ def bound_forward(*tensors: Tensor) -> Callable[[], None]:
 
     def forward(_kept: tuple[Tensor, ...] = tensors) -> None:  # as long as addresses are used
         run(*arguments)
+        if (watching := WATCHING.get()) is not None:
+            watching.cell(run, arguments, tensors)
 
     return forward
 

@@ -8,11 +8,14 @@ Axes: `B` batch, `n` features of one colour group.
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from pixelrnn.ops.conv_lstm import native_cell
 from pixelrnn.ops.conv_lstm.cell import cell_for, state_dtype
+from pixelrnn.ops.recorded import WATCHING
 
 Advance = Callable[[], Tensor]
 
@@ -45,6 +48,8 @@ def plain(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
         g.tanh_()
         cell.mul_(f).addcmul_(i, g)
         hidden.copy_(cell).tanh_().mul_(o)
+        if (watching := WATCHING.get()) is not None:
+            watching.failed = True  # these operations are not told
         return hidden
 
     return advance
@@ -58,7 +63,7 @@ def native(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
     """
     products = gates[None, :, None]  # images as positions, which may have any stride
     state = cell[None, :, None]
-    nothing = gates.new_zeros(1, 1, 1, gates.shape[-1]).expand_as(products)
+    nothing = _zeros(gates.shape[-1], gates.dtype).expand_as(products)
     forward = native_cell.bound_forward(nothing, products, state, state, hidden[None, :, None])
 
     def advance() -> Tensor:
@@ -66,3 +71,9 @@ def native(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
         return hidden
 
     return advance
+
+
+@lru_cache
+def _zeros(features: int, dtype: torch.dtype) -> Tensor:
+    """Return what the cell adds to its products; at one address, so that calls can be repeated."""
+    return torch.zeros(1, 1, 1, features, dtype=dtype)
