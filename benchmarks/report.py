@@ -47,6 +47,7 @@ def interleave(
     candidates: Mapping[str, Callable[[], Any]],
     repeats: int,
     wait: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of every candidate, `repeats` times in turn, after one unmeasured turn.
 
@@ -58,11 +59,11 @@ def interleave(
     for turn in range(repeats + 1):
         for name, candidate in candidates.items():
             wait()
-            start = time.perf_counter()
+            start = clock()
             candidate()
             wait()
             if turn > 0:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return times
 
 
