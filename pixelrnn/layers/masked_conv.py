@@ -105,7 +105,7 @@ class MaskedConv2d(MaskedWeight):
 
     def _convolved(self, x: Tensor) -> Tensor:
         kh, kw = self.kernel_size
-        weight = self.masked_weight()
+        weight = self.weight_up_to_centre()
         if kh == kw == 1:
             return F.linear(x, weight[:, :, 0, 0], self.bias)
         if x.shape[-1] >= MIN_FEATURES_FOR_PRODUCTS:
@@ -113,6 +113,7 @@ class MaskedConv2d(MaskedWeight):
             offsets = [(kh // 2 - tap // kw, kw // 2 - tap % kw) for tap in reversed(range(taps))]
             centre_first = weight.flatten(2)[..., :taps].flip(2).permute(2, 0, 1)
             return tap_conv(x, centre_first.contiguous(), self.bias, offsets)
+        weight = self.masked_weight()
         right = kw - 1 - kw // 2
         padded = F.pad(x.permute(2, 3, 0, 1), (kw // 2, right, kh // 2, 0))  # (B, in, H+, W+)
         y = F.conv2d(padded, weight, self.bias).permute(2, 3, 0, 1)

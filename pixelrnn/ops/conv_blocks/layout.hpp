@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "products.hpp"
+#include "../products.hpp"
 
 namespace {
 
