@@ -10,11 +10,11 @@ log = logging.getLogger(__name__)
 _LINES: dict[str, None] = {}
 
 
-def note(line: str) -> None:
-    """Log a line once, and keep it."""
+def note(line: str, level: int = logging.INFO) -> None:
+    """Log a line once, at this level, and keep it."""
     if line not in _LINES:
         _LINES[line] = None
-        log.info("%s", line)
+        log.log(level, "%s", line)
 
 
 def lines() -> list[str]:

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import KernelError
+from pixelrnn.ops import choices
 from pixelrnn.ops.conv_lstm.recorder import Outputs, Recorder
-
-log = logging.getLogger(__name__)
 
 LIMIT = 8
 """Recordings that are kept for each cell and dtype; each has memory of its own for its inputs."""
@@ -111,11 +110,13 @@ class Recordings:
             Exception: the error, if `strict`.
         """
         self.met[key] = -1
-        log.log(
-            logging.INFO if self.strict else logging.WARNING,
-            "conv_lstm: steps are launched one by one, no CUDA graph (%s)",
-            _line(error),
-        )
+        if not self.strict:
+            size = "x".join(str(side) for side in key[-1][0])
+            choices.note(
+                f"conv_lstm: {key[0]} of {size}: launched step by step, no CUDA graph "
+                f"({_line(error)})",
+                logging.WARNING,
+            )
         try:
             self.recorder.settle(device)
         except Exception as second:
@@ -174,7 +175,11 @@ def _assert_equal(ours: Outputs, theirs: Outputs) -> None:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """Return what an error says; the one that it came of, if there is one, says more."""
+    first = error
+    while first.__context__ is not None:
+        first = first.__context__
+    return " ".join(str(first).split())[:200] or type(first).__name__
 
 
 def _layout(x: Tensor) -> Key:

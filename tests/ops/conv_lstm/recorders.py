@@ -107,6 +107,16 @@ class RefusesToRecord(Honest):
         raise RuntimeError("operation not permitted when stream is capturing")
 
 
+class EndsInAnotherError(Honest):
+    """What went wrong first is hidden by what then cannot be ended."""
+
+    def record(self, function):
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        finally:
+            raise RuntimeError("capture was invalidated")
+
+
 class RefusesToReplay(Honest):
     def replay(self, outputs, function):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

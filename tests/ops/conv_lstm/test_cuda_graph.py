@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn.errors import KernelError
-from pixelrnn.ops import skew
+from pixelrnn.ops import choices, skew
 from pixelrnn.ops.conv_lstm import autograd, cuda_graph, loops, recordings, reference
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, conv_lstm
 from tests.ops.conv_lstm import recorders
@@ -19,6 +19,13 @@ from tests.ops.conv_lstm.test_autograd import (
     values_and_gradients,
     worst,
 )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noted():
+    choices.forget()
+    yield
+    choices.forget()
 
 
 def rung(recorder, compile="none", **settings):
@@ -163,6 +170,7 @@ def test_nothing_is_played_while_another_records():
         (recorders.Zeros, "not close"),
         (recorders.NothingWritten, "not close"),
         (recorders.RefusesToRecord, "not permitted"),
+        (recorders.EndsInAnotherError, "not permitted"),
         (recorders.RefusesToReplay, "illegal memory access"),
     ],
 )
@@ -174,6 +182,7 @@ def test_a_recording_that_fails_or_is_wrong_is_not_used(hostile, reason, caplog)
     assert len(caplog.records) == 2  # one for each pass, and no second try
     assert all("no CUDA graph" in line and reason in line for line in caplog.messages)
     assert recorder.settled == 2
+    assert choices.lines() == caplog.messages  # they are in the run's environment.json, too
 
 
 def test_a_replay_that_fails_in_mid_training_ends_the_recording(caplog):
