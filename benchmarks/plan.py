@@ -16,7 +16,15 @@ TABLES = {
     "table4, scale=small": ["sweep=table4", "scale=small"],
     "table2, scale=small": ["sweep=table2", "scale=small"],
 }
-SHORT = ["trainer.max_epochs=4", "callbacks.early_stopping=null"]
+SHORT = [
+    "trainer.max_epochs=3",
+    "trainer.limit_train_batches=60",
+    "trainer.limit_val_batches=4",
+    "evaluate=[val]",
+    "callbacks.early_stopping=null",
+    "callbacks.progress=null",
+    "callbacks.summary=null",
+]
 
 
 def taken(job: planned.Job) -> float:
@@ -40,6 +48,9 @@ def main() -> None:
                 (costed,) = planned.measured(one, 3, seconds, lambda *_: None).jobs
                 assert costed.left is not None, costed.trouble
                 real = taken(job)
+                print(
+                    f"{name}, {job.name}: planned {costed.left.seconds:.1f} s, {real:.1f} s taken"
+                )
                 rows.append(
                     {
                         "table": name,

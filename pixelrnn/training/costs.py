@@ -40,6 +40,7 @@ class Costs:
         drawn: whether the images were drawn at random, since the data are not at hand.
         batches: of a training epoch.
         images: of each split of the whole set.
+        evaluation_batch: images that are evaluated together.
         processes: that share a batch; one of them was measured, without their exchange.
     """
 
@@ -58,6 +59,7 @@ class Costs:
     drawn: bool
     batches: int
     images: dict[str, int]
+    evaluation_batch: int
     processes: int
 
 

@@ -74,7 +74,7 @@ def schedule(config: dict[str, Any], costs: Costs) -> Schedule:
     images = costs.images.get("val", 0)
     share = trainer.get("limit_val_batches")
     if share is not None:
-        size = config["data"].get("eval_batch_size") or 1
+        size = costs.evaluation_batch
         images = min(images, size * _limited(math.ceil(images / size), share))
     targets = {
         str(node.get("_target_")).rpartition(".")[2]: node

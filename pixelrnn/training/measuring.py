@@ -72,6 +72,7 @@ class _Training:
 
     clock: _Clock
     layout: devices.Layout
+    evaluation_batch: int
     begin: float
     epoch_end: float
     end: float
@@ -86,8 +87,14 @@ def costs(config: dict[str, Any], steps: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, interruption.watching():
         config, processes = _measurable(config, folder)
         whole = parts.build("data", config["data"], PixelDataModule)
+        batches = len(BatchOrder(_training_images(whole), whole.batch_size, seed=0))
+        whole.batch_size = -(-whole.batch_size // processes)
         with process.seeded(config["seed"], config["threads"]):
-            return _costs(config, whole, steps, seconds) | {"processes": processes}
+            return {
+                **_costs(config, whole, steps, seconds),
+                "processes": processes,
+                "batches": batches,
+            }
 
 
 def _costs(
@@ -118,8 +125,8 @@ def _costs(
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "threads": threads,
         "drawn": not at_hand(whole.image_set),
-        "batches": len(BatchOrder(_training_images(whole), whole.batch_size, seed=0)),
         "images": sizes,
+        "evaluation_batch": training.evaluation_batch,
     }
 
 
@@ -143,12 +150,10 @@ def _measurable(config: dict[str, Any], folder: str) -> tuple[dict[str, Any], in
         **{"max_epochs": 1, "max_steps": -1, "profiler": None, "limit_val_batches": None},
         **{"check_val_every_n_epoch": 1, "val_check_interval": None},
     }
-    data = dict(config["data"])
     processes = _processes(trainer)
     if processes > 1:
         trainer |= {"devices": 1, "num_nodes": 1, "strategy": "auto"}
-        data["batch_size"] = -(-data["batch_size"] // processes)
-    changed = {"callbacks": callbacks, "logger": logger, "trainer": trainer, "data": data}
+    changed = {"callbacks": callbacks, "logger": logger, "trainer": trainer}
     return naming.moved(config | changed, folder), processes
 
 
@@ -198,6 +203,7 @@ def _trained(
     return _Training(
         clock,
         ready.layout,
+        data.evaluation_batch or 1,
         begin=clock.first - began,
         epoch_end=clock.done - clock.ends[-1] - clock.validation,
         end=time.monotonic() - clock.done,

@@ -178,12 +178,13 @@ def test_parts_are_measured_in_the_way_of_a_run(tmp_path):
 
 
 def test_data_that_are_not_at_hand_are_neither_fetched_nor_made(monkeypatch, capsys):
-    words = [*TINY[1:], "data=mnist", "trainer.max_epochs=3", "evaluate=[test]"]
+    words = [*TINY[1:], "data=mnist", "evaluate=[test]", "trainer.devices=2"]
     prepared = run.prepare(compose.composed(words))
     found = costs.Costs(imports=0, **measuring.costs(prepared.config, steps=1, seconds=0.1))
     assert found.drawn
     assert found.images == {"train": 50000, "val": 10000, "test": 10000}
     assert found.batches == -(-50000 // 128)
+    assert found.processes == 2  # of which one was measured, with its half of the batch
     assert not Path("data").exists()
     sweep = planned.Sweep([], "", "basic", 1, True)
     job = planned.Job("mnist", "", prepared, costs=found)

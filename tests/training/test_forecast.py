@@ -21,6 +21,7 @@ COSTS = Costs(
     drawn=False,
     batches=50,
     images={"train": 800, "val": 100, "test": 200},
+    evaluation_batch=30,
     processes=1,
 )
 GRIDS = {"_target_": "pixelrnn.training.callbacks.SampleGrid", "n": 36, "every_n_epochs": 5}
@@ -30,7 +31,6 @@ STOPS = {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}
 def config(callbacks=(), **trainer):
     named = {str(number): node for number, node in enumerate(callbacks)}
     return {
-        "data": {"eval_batch_size": 30},
         "trainer": {"max_epochs": 20, "max_steps": -1, **trainer},
         "callbacks": {**named, "none": None},
     }
