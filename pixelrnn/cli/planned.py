@@ -163,24 +163,27 @@ def measured(found: Sweep, steps: int, seconds: float, told: Callable[[int, int]
     outcomes: dict[str, Costs | str] = {}
 
     def measure(job: Job) -> None:
-        outcomes[job.setting] = _costs(job, steps, seconds)
+        outcomes[job.setting] = _costs(job, steps, seconds, at_once)
         told(len(outcomes), len(settings))
 
-    told(0, len(settings))
     at_once = min(found.at_once, cores.available()) if found.here else 1
+    told(0, len(settings))
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(measure, list(settings.values())[::-1]))
     return replace(found, jobs=[_left(job, outcomes.get(job.setting)) for job in found.jobs])
 
 
-def _costs(job: Job, steps: int, seconds: float) -> "Costs | str":
+def _costs(job: Job, steps: int, seconds: float, at_once: int) -> "Costs | str":
     """What a job's parts cost, or why it cannot run here."""
     from pixelrnn.training import costs
 
+    free = costs.free_memory()
+    share = None if free is None else free // at_once
     try:
-        return costs.measured(job.plan.config, steps, seconds)
+        return costs.measured(job.plan.config, steps, seconds, share)
     except MemoryError as error:
-        return f"does not fit into this machine's memory ({error})"
+        room = "" if share is None else f": {share / 2**30:.1f} GiB of it are free for a run"
+        return f"does not fit into this machine's memory{room} ({error})"
     except (ConfigError, RuntimeError) as error:
         return str(error)
 

@@ -5,6 +5,7 @@ So its peak of memory is that of the run, and where memory ends, that process en
 
 import contextlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -63,13 +64,26 @@ class Costs:
     processes: int
 
 
-def measured(config: dict[str, Any], steps: int, seconds: float) -> Costs:
+def free_memory() -> int | None:
+    """Bytes of this machine's memory that programs may still take; None: not known (Linux only)."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        words = next(line.split() for line in lines if line.startswith("MemAvailable:"))
+        return int(words[1]) * 1024
+    return None
+
+
+def measured(
+    config: dict[str, Any], steps: int, seconds: float, memory: int | None = None
+) -> Costs:
     """Measure a run in a new process. No data are fetched, and the run's folder is not touched.
 
     Args:
         config: of the run, as `run.prepare` fills it.
         steps: how many optimiser steps at least.
         seconds: about how long each part is measured.
+        memory: bytes that the process may take, so that a run that is too large does not push
+            other programs out of the memory; None: all there is. Not heeded where there is a GPU.
 
     Raises:
         ConfigError: the run would be refused here.
@@ -78,7 +92,8 @@ def measured(config: dict[str, Any], steps: int, seconds: float) -> Costs:
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        work = {"config": config, "steps": steps, "seconds": seconds, "started": time.time()}
+        work = {"config": config, "steps": steps, "seconds": seconds, "memory": memory}
+        work["started"] = time.time()
         command = [sys.executable, "-m", "pixelrnn.training.costs", str(answer)]
         child = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True)
         if child.returncode == -9:
@@ -104,6 +119,7 @@ def main() -> int:
 
         imports = time.time() - work["started"]
         try:
+            _bound(work["memory"])
             found = measuring.costs(work["config"], work["steps"], work["seconds"])
             answer = found | {"imports": imports}
         except PixelRNNError as error:
@@ -114,6 +130,14 @@ def main() -> int:
             answer = {"too_large": " ".join(str(error).split())[:200]}
     Path(sys.argv[1]).write_text(json.dumps(answer), encoding="utf-8")
     return 0
+
+
+def _bound(memory: int | None) -> None:
+    """Let requests for more memory fail in this process; drivers of GPUs reserve far more."""
+    import torch
+
+    if memory is not None and not torch.cuda.is_available():
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

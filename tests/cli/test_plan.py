@@ -23,7 +23,7 @@ def given(monkeypatch):
     """Costs that are not measured; what was asked for."""
     asked = []
 
-    def measured(config, steps, seconds):
+    def measured(config, steps, seconds, memory):
         asked.append((config["label"], config["model"].get("layers"), steps, seconds))
         return COSTS
 
@@ -200,3 +200,6 @@ def test_a_process_of_its_own_measures_and_says_what_is_wrong():
     wrong = prepared.config | {"optimizer": prepared.config["optimizer"] | {"lr": -1}}
     with pytest.raises(ConfigError, match="Invalid learning rate"):
         costs.measured(wrong, steps=1, seconds=0.1)
+    wide = run.prepare(compose.composed([*TINY[1:], "model.hidden=2048"]))
+    with pytest.raises(MemoryError):
+        costs.measured(wide.config, steps=1, seconds=0.1, memory=2**30)
