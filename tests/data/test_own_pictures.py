@@ -1,5 +1,7 @@
 """Every kind of picture gives the pixels that its author sees, at any size."""
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -17,9 +19,12 @@ def _noise(*shape, seed=0):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (12, 17)])
-def test_pixels_and_header_are_those_of_pillow(mode, format, size):
+def test_pixels_and_header_are_those_of_pillow(mode):
+    for format, size in itertools.product(FORMATS, [(1, 1), (1, 9), (9, 1), (12, 17)]):
+        _check_against_pillow(mode, format, size)
+
+
+def _check_against_pillow(mode, format, size):
     image = own_files.picture(3, *size).convert(mode)
     if format == "JPEG" and mode == "P":
         image = image.convert("RGB")
@@ -149,26 +154,25 @@ def test_scaling_by_boxes_takes_their_mean(channels, height, width):
     assert np.abs(found - expected).max() <= 1
 
 
-@pytest.mark.parametrize("filter", ["box", "bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("fit", ["resize", "crop", "pad", "tiles"])
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (5, 7), (13, 3)])
-@pytest.mark.parametrize("picture", [(1, 1), (1, 40), (33, 2), (31, 17), (5, 7)])
-def test_every_picture_gets_the_size_or_is_said_to_be_too_small(filter, fit, size, picture):
-    pixels = _noise(*picture, 3)
-    for short_side in (None, 15) if fit in ("crop", "tiles") else (None,):
-        fitting = _fitting(size, fit, short_side, filter)
-        problem = fitting.problem(*picture)
-        if problem:
+def test_every_picture_gets_the_size_or_is_said_to_be_too_small(fit):
+    sizes = [(1, 1), (1, 7), (6, 1), (5, 7), (13, 3)]
+    pictures_of = [(1, 1), (1, 40), (33, 2), (31, 17), (5, 7)]
+    sides = (None, 15) if fit in ("crop", "tiles") else (None,)
+    filters = ("box", "bilinear", "bicubic", "lanczos")
+    for size, picture, side, filter in itertools.product(sizes, pictures_of, sides, filters):
+        fitting = _fitting(size, fit, side, filter)
+        if fitting.problem(*picture):
             assert fit in ("crop", "tiles")
             assert min(picture[0] - size[0], picture[1] - size[1]) < 0
             continue
+        pixels = _noise(*picture, 3)
         found = fitting.images(pixels)
         assert found.shape[1:] == (*size, 3)
         assert len(found) >= 1
         assert found.dtype == np.uint8
-        if picture == size and short_side is None:
+        if picture == size and side is None:
             np.testing.assert_array_equal(found[0], pixels)
         flat = fitting.images(np.full_like(pixels, 90))
         assert (flat[0] == 90).all(axis=-1).any()
-        if fit != "pad":
-            assert (flat == 90).all()
+        assert fit == "pad" or (flat == 90).all()
