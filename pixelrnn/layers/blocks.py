@@ -1,7 +1,7 @@
 """Residual blocks (section 3.3, figure 5). The stream is 2h wide, the inside of a block h."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops.conv_blocks import dispatch
 from pixelrnn.ops.conv_blocks.reference import BlockWeights
+from pixelrnn.ops.skips import added, from_inside
 
 
 class Block(nn.Module, ABC):
@@ -39,8 +40,13 @@ class LSTMBlock(Block):
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
         """Apply the block: (..., 2h) -> (..., 2h)."""
-        y = run(self.up, run(self.lstm, x))
-        return x + y if self.residual else y
+        return self.with_inside(x, run)[0]
+
+    def with_inside(self, x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
+        """Apply the block; return what the LSTM gave, too: (..., h)."""
+        inside = run(self.lstm, x)
+        y = run(self.up, inside)
+        return (x + y if self.residual else y), inside
 
 
 class ConvBlock(Block):
@@ -107,3 +113,34 @@ def at_once(
     ]
     y, total = dispatch.conv_blocks(x, weights, first.residual, recompute)
     return y, [] if total is None else [total]
+
+
+def skipped_from_inside(
+    blocks: Iterable[nn.Module],
+    skips: Iterable[nn.Module],
+    x: Tensor,
+    run: Run,
+    kept: Callable[..., tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor]:
+    """Apply recurrent blocks to whole images, and their skips to what is inside (`ops/skips`).
+
+    Args:
+        blocks: at least one `LSTMBlock`, all with the same settings.
+        skips: a 1x1 `MaskedConv2d` of each block's output.
+        x: (H, W, B, 2h).
+        run: applies a layer to whole images.
+        kept: calls a function with arguments, and decides what is kept for the backward pass.
+
+    Returns:
+        The output of the last block, and the sum of the skips: (H, W, B, 2h).
+    """
+    all_blocks = cast(list[LSTMBlock], list(blocks))
+    of_skips, of_ups = (
+        [(layer.weight_up_to_centre(), layer.bias) for layer in cast(Iterable[MaskedConv2d], each)]
+        for each in (skips, [block.up for block in all_blocks])
+    )
+    asides, total = from_inside(x, of_skips, of_ups, all_blocks[0].residual)
+    for block, aside in zip(all_blocks, asides, strict=True):
+        x, inside = kept(block.with_inside, x, run)
+        total = added(total, inside, aside)
+    return x, total

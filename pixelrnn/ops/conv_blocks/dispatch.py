@@ -1,4 +1,4 @@
-"""Which code computes a stack of blocks, and the products of weights that halve the skips.
+"""Which code computes a stack of blocks.
 
 As operations of a library a block is a dozen passes over maps that do not fit into a core's cache,
 and products of 16 or 32 features, which a library computes at a fraction of its rate.
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.native import compiler
-from pixelrnn.ops import choices
+from pixelrnn.ops import choices, skips
 from pixelrnn.ops.conv_blocks import native_blocks, reference
 from pixelrnn.ops.conv_blocks.reference import BlockWeights
 
@@ -39,7 +39,11 @@ def conv_blocks(
     """
     if not served(x, blocks[0].down[0]):
         return reference.stack(x, blocks, residual)
-    asides, total = _asides(x, blocks, residual)
+    asides: Sequence[Tensor] = []
+    total = None
+    if blocks[0].skip is not None:
+        pairs = [block.skip for block in blocks if block.skip is not None]
+        asides, total = skips.from_inside(x, pairs, [block.up for block in blocks], residual)
     features = x.shape[-1]
     spare = -features % native_blocks.SLOTS
     if spare:
@@ -57,36 +61,6 @@ def conv_blocks(
         x = x[..., :features].contiguous()
         total = None if total is None else total[..., :features].contiguous()
     return x, total
-
-
-def _asides(
-    x: Tensor, blocks: Sequence[BlockWeights], residual: bool
-) -> tuple[Sequence[Tensor], Tensor | None]:
-    """Turn the skips into what each block adds of its convolved features: half the products.
-
-    The skips see x_i = x_0 + sum over j <= i of (up_j convolved_j + bias_j). So their sum is
-
-        S_0 x_0 + sum over j of S_j (up_j convolved_j + bias_j)    S_j = sum over i >= j of skip_i
-
-    and S_j up_j is known before any pixel is. Without residuals S_j is skip_j alone, and x_0 is
-    not seen.
-
-    Returns:
-        S_j up_j of each block, (2h, h), and the terms without convolved features, (H, W, B, 2h).
-    """
-    if blocks[0].skip is None:
-        return [], None
-    pairs = [block.skip for block in blocks if block.skip is not None]
-    skips = torch.stack([weight.flatten(1) for weight, _ in pairs])
-    # added one by one: the sum of a stack gives all of them one gradient in the same memory
-    constant = sum((bias for _, bias in pairs[1:]), pairs[0][1])
-    ups = torch.stack([block.up[0].flatten(1) for block in blocks])
-    biases = torch.stack([block.up[1] for block in blocks])
-    if residual:
-        skips = skips.flip(0).cumsum(0).flip(0)
-    constant = constant + (skips @ biases[..., None]).sum(0)[:, 0]
-    total = F.linear(x, skips[0], constant) if residual else constant.expand(x.shape)
-    return (skips @ ups).unbind(), total
 
 
 def served(x: Tensor, weight: Tensor) -> bool:

@@ -15,9 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelrnn.ops import tap_conv
-
-Pair = tuple[Tensor, Tensor]
-"""Weight and bias."""
+from pixelrnn.ops.skips import Pair
 
 
 class BlockWeights(NamedTuple):
