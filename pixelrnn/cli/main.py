@@ -18,6 +18,7 @@ VERBS = {
     "table": "one of the paper's tables beside ours:  pixelrnn table table2 scale=small",
     "runs": "list runs, best first:             pixelrnn runs by=val/bits_per_dim",
     "dashboard": "a W&B workspace for a sweep:   pixelrnn dashboard sweep=table2",
+    "sync": "send what was logged offline to W&B:  pixelrnn sync",
     "evaluate": "exact likelihood of a split:       pixelrnn evaluate run=runs/... split=test",
     "sample": "exact samples, picture and array:  pixelrnn sample run=runs/... n=64",
     "data": "list data sets; fetch, verify, convert, describe one:  pixelrnn data mnist",

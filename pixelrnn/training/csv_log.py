@@ -72,6 +72,13 @@ class MetricsCSV(CSVLogger):
         self.experiment.tell = tell
 
 
+def history(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """The rows of a metrics.csv: step, and metrics by name. Damaged rows are left out."""
+    if not path.is_file():
+        return []
+    return [_logged(row) for row in _read(path)[1] if row is not None]
+
+
 class _Writer:
     """Appends rows; a new column, or a resume, replaces the whole file at once.
 

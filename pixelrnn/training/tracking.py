@@ -6,7 +6,8 @@ W&B is imported where it is used: a run without it does not pay for it.
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pixelrnn import redaction
 from pixelrnn.errors import ConfigError
 from pixelrnn.runs import nodes
-from pixelrnn.training import process
+from pixelrnn.training import wandb_files, wandb_guard
+from pixelrnn.training.wandb_guard import Guard
+
+_WANDB_LOGGER = "pytorch_lightning.loggers.WandbLogger"
+_NAMES = ("project", "entity", "name", "group", "job_type", "tags", "notes")
+_QUIET = {"silent": True, "console": "off"}
 
 
 def build(config: dict[str, Any]) -> dict[str, Logger]:
@@ -32,7 +38,7 @@ def build(config: dict[str, Any]) -> dict[str, Logger]:
 
 @contextlib.contextmanager
 def session(
-    config: dict[str, Any], loggers: dict[str, Logger], goes_on: bool = False
+    config: dict[str, Any], loggers: dict[str, Logger], goes_on: bool = False, done: bool = True
 ) -> Iterator[list[Logger]]:
     """Start W&B with the configuration; W&B is finished at the end.
 
@@ -42,52 +48,70 @@ def session(
         config: of the run.
         loggers: from `build`.
         goes_on: the training is resumed, and its earlier history is logged again (`log_again`).
+        done: whether W&B is to show the run as finished, if the block ends well.
 
     Yields:
         The loggers to train with.
     """
     failed = True
+    guards: list[Guard] = []
     try:
-        yield [
-            _started(name, logger, config, goes_on) if isinstance(logger, WandbLogger) else logger
-            for name, logger in loggers.items()
-        ]
-        failed = False
+        started: list[Logger] = []
+        for name, logger in loggers.items():
+            if isinstance(logger, WandbLogger):
+                logger = _started(name, logger, config, goes_on)
+                guards.append(Guard(logger, partial(_sent, logger)))
+            started.append(logger)
+        yield started
+        failed = not done
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers.values()):
-            with contextlib.suppress(Exception):  # the record of truth is written without W&B
-                import wandb
-
-                wandb.finish(exit_code=int(failed))
+            wandb_guard.end(guards, int(failed))
 
 
 def log_again(loggers: list[Logger], rows: list[tuple[int, dict[str, float]]]) -> None:
-    """Give the earlier half of a resumed run to W&B that writes offline.
+    """Give the earlier half of a resumed run to W&B: what it lacks of it is logged.
 
-    Each process writes a file of its own, and one that is killed leaves a file without an end. So a
-    resumed run writes its whole history anew, without gaps or doubles; see `_put_earlier_aside`.
+    Offline each process writes a file of its own, and one that is killed leaves a file without an
+    end. So a resumed run writes its history anew, without gaps or doubles, and the files of earlier
+    processes are put aside (`wandb_files`). Online a server may lack the last rows of a process
+    that was killed.
 
     Args:
         loggers: of the run.
         rows: step and metrics of all that was logged before and will not be logged again.
     """
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and logger.experiment.offline:
-            for step, metrics in rows:
-                logger.log_metrics(metrics, step)
+        if isinstance(logger, WandbLogger):
+            wandb_files.log_history(logger, rows, Path(logger.save_dir or "."))
 
 
-def _put_earlier_aside(save_dir: Path) -> None:
-    """Move the files of earlier processes of a run to where `wandb sync` does not look.
+def files_to_send(run: Path, config: dict[str, Any], results: dict[str, Any] | None) -> list[Path]:
+    """The offline files of W&B by which a run is sent; a whole one is written if there is none.
 
-    A file of a process that was killed has no end, or is empty, and `wandb sync` then sends nothing
-    of any run that is named in the same command.
+    Args:
+        run: the run folder, which no process trains.
+        config: as stored there; of its logger only names are taken, so that a folder from somebody
+            else has no say in what W&B does.
+        results: its record; None if it is not finished.
+
+    Returns:
+        What is not sent yet, in the order in which it must be.
+
+    Raises:
+        RunError: there is nothing to send.
     """
-    for piece in sorted(save_dir.glob("wandb/offline-run-*")):
-        if piece.is_dir() and not piece.is_symlink():
-            earlier = save_dir / "wandb" / "earlier"
-            earlier.mkdir(exist_ok=True)
-            piece.rename(earlier / piece.name)
+    stored = config["logger"]["wandb"]
+    node = {name: stored[name] for name in _NAMES if stored.get(name) is not None}
+    node |= {"id": wandb_id(config), "name": node.get("name"), "save_dir": str(run)}
+    node |= {"_target_": _WANDB_LOGGER, "offline": True, "resume": "allow", "settings": _QUIET}
+    only = config | {"logger": {"wandb": node}}
+    metrics = {} if results is None else results["metrics"]
+
+    def begin() -> contextlib.AbstractContextManager[list[Any]]:
+        return session(only, build(only), done=results is not None)
+
+    return wandb_files.whole(run, begin, metrics)
 
 
 def summarise(loggers: list[Logger], metrics: dict[str, float]) -> None:
@@ -159,7 +183,7 @@ def _started(
     node = _named(config["logger"][name], config)
     if node.get("offline") and goes_on:
         with contextlib.suppress(OSError):  # it stays beside the new one
-            _put_earlier_aside(Path(node.get("save_dir", ".")))
+            wandb_files.put_aside(Path(node.get("save_dir", ".")))
     try:
         return _with_configuration(logger, config)
     except Exception as error:  # no key, no network, no account: wandb raises many types
@@ -168,7 +192,7 @@ def _started(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         print(
             f"pixelrnn: W&B cannot start online ({reason}); going on offline: "
-            f"`wandb sync {node['save_dir']}/wandb/offline-run-*` sends it later",
+            f"`pixelrnn sync {node['save_dir']}` sends it later",
             file=sys.stderr,
         )
         with contextlib.suppress(Exception):
@@ -181,31 +205,13 @@ def _started(
 def _with_configuration(logger: WandbLogger, config: dict[str, Any]) -> WandbLogger:
     with _command_without_secrets():
         logger.log_hyperparams(config)  # makes the W&B run
-    _let_it_fail(logger)
     return logger
 
 
-def _let_it_fail(logger: WandbLogger) -> None:
-    """What W&B raises in mid-run, as when its own process died, is one line; training goes on."""
-    broken: list[str] = []
-
-    def guarded(work: Callable[..., None]) -> Callable[..., None]:
-        def attempt(*args: Any, **settings: Any) -> None:
-            if broken:
-                return
-            try:
-                work(*args, **settings)
-            except Exception as error:  # wandb raises many types
-                broken.append((str(error).strip() or type(error).__name__).splitlines()[0])
-                process.say(
-                    f"W&B failed ({broken[0]}); training goes on without it, and metrics.csv keeps "
-                    "the curves"
-                )
-
-        return attempt
-
-    for name in ("log_metrics", "log_image"):
-        setattr(logger, name, guarded(getattr(logger, name)))
+def _sent(logger: WandbLogger) -> int:
+    """How many rows the server has: it says so itself, or the files that were sent do."""
+    run = logger.experiment
+    return wandb_files.sent(Path(logger.save_dir or ".")) if run.offline else run.starting_step
 
 
 @contextlib.contextmanager

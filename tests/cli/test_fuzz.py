@@ -92,6 +92,7 @@ KEYS = {
     "data": ["data.path", "data.binarize", "data.seed", "paths.data"],
     "figure": ["n", "out", "split", "seed", "format"],
     "dashboard": ["sweep", "entity", "project"],
+    "sync": ["run", "runs", "paths.runs"],
 }
 SIGNS = st.sampled_from(["", "", "", "", "+", "++", "~", "-", "--"])
 
@@ -153,7 +154,7 @@ def fuzz_others(how, run):
         check(
             [
                 verb,
-                *([] if verb in ("runs", "table", "data", "dashboard") else [f"run={run}"]),
+                *([] if verb in ("runs", "table", "data", "dashboard", "sync") else [f"run={run}"]),
                 *given_words,
             ]
         )
