@@ -34,6 +34,7 @@ def commands(odd):
         "decompress": [run, f"in={coded}", f"out={odd / 'back.npy'}"],
         "audit": [run, "n=2"],
         "runs": [f"paths.runs={odd}"],
+        "sync": [f"paths.runs={odd}"],
         "figure": ["softmax", run, f"out={odd / 'figure.png'}"],
         "data": ["digits", f"paths.data={odd}"],
         "table": ["table4", "scale=small", "plots=false", f"paths.runs={odd}"],

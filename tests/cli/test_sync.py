@@ -15,6 +15,7 @@ from filelock import FileLock
 from pixelrnn.cli.main import main
 from pixelrnn.runs import record
 from pixelrnn.training.saving import RunCheckpoints
+from tests.cli.test_odd_names import ODD
 from tests.cli.test_tracking import WITH_WANDB
 from tests.cli.wandb_server import Run, serving
 
@@ -59,7 +60,7 @@ def interrupted_once(tmp_path_factory):
 
 @pytest.fixture
 def finished(finished_once):
-    return shutil.copytree(finished_once, Path("runs/finished"), symlinks=True)
+    return shutil.copytree(finished_once, Path(f"runs/{ODD}"), symlinks=True)
 
 
 @pytest.fixture
@@ -106,13 +107,13 @@ def assert_whole(server, folder):
 @pytest.mark.slow
 def test_a_finished_run_is_sent_once(finished, server, capsys):
     assert main(["sync"]) == 0
-    assert capsys.readouterr().out == "runs/finished: sent\n"
+    assert capsys.readouterr().out == f"runs/{ODD}: sent\n"
     run = assert_whole(server, finished)
     assert run.exit_code == 0
     assert record.results(finished)["metrics"].items() <= run.summary.items()
     requests = run.requests
-    assert main(["sync", "runs/finished"]) == 0
-    assert capsys.readouterr().out == "runs/finished: was sent before\n"
+    assert main(["sync", f"run=runs/{ODD}"]) == 0
+    assert capsys.readouterr().out == f"runs/{ODD}: was sent before\n"
     assert run.requests == requests
 
 
