@@ -10,7 +10,9 @@ from pixelrnn import redaction
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.errors import ConfigError
+from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import check
+from pixelrnn.training import process
 
 _SAVING = "pixelrnn.training.saving.RunCheckpoints"
 _OURS = ("pixelrnn.", "pytorch_lightning.", "lightning.")
@@ -47,6 +49,15 @@ def check_settings(config: dict[str, Any], data: PixelDataModule) -> None:
                 f"logger.{name}.log_model={node['log_model']}: the run's checkpoints are not sent "
                 "to W&B; leave it out, and send what `checkpoints` holds when the run is done"
             )
+
+
+def advise(model: ImageDistribution, data: PixelDataModule) -> None:
+    """Tell the user of a setting that works, and is hardly what is wanted."""
+    if model.ordered and not data.image_set.pictured:
+        process.say(
+            "the data are codes, which have no order, and the model takes them for shades: "
+            "model.embed=64 gives each a learnt vector of 64 features"
+        )
 
 
 def _check_target(key: str, node: Any) -> None:

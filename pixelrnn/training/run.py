@@ -233,6 +233,7 @@ def built(plan: Plan) -> Ready:
     layout = devices.layout(config)
     checks.check_settings(config, data)
     module = parts.module(config)
+    checks.advise(module.model, data)
     if plan.record is None and not checkpoint.present(plan.folder):
         _begin(module, config)
     where = accelerators.settled(config, module.model, data, layout.size)

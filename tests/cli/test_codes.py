@@ -117,10 +117,21 @@ def test_nearest_neighbours_of_codes_are_refused(run, capfd):
     assert "its symbols are embedded and have no order, so that no distance" in err
 
 
-def test_the_data_verb_describes_codes(run, capfd):
-    data = run.parent
-    assert main(["data", "codes", f"data.path={data}/codes.npy", f"paths.data={data}/e"]) == 0
+def test_codes_taken_for_shades_are_told(run, tmp_path, capfd):
+    data = [f"data.path={run.parent}/codes.npy", f"paths.data={run.parent}/d"]
+    small = [word for word in SMALL if "embed" not in word and "classes" not in word]
+    words = ["train", "data=codes", *data, *small, "trainer.max_steps=1", "folder=x"]
+    assert main([*words, "model.embed=2", "folder=y"]) == 0
+    assert "model.embed=64" not in capfd.readouterr().err
+    assert main(words) == 0
+    assert "and the model takes them for shades: model.embed=64" in capfd.readouterr().err
+    assert np.load("x/samples/final.npy").dtype == np.uint16  # more levels than a picture has
+
+
+def test_the_data_verb_describes_codes_without_a_picture(run, capfd):
+    words = [f"data.path={run.parent}/codes.npy", f"data.classes={run.parent}/labels.npy"]
+    assert main(["data", "codes", *words, f"paths.data={run.parent}/d"]) == 0
     out = capfd.readouterr().out
-    assert "levels" in out
     assert "80 maps of int64" in out
-    assert not list(data.glob("e/*.png"))
+    assert "3 classes: 0, 1, 2" in out
+    assert not list(run.parent.glob("d/*.png"))

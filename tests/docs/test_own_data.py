@@ -16,7 +16,7 @@ from tests.data import real_files
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 TEXT = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.M | re.S)
-PHOTOS, OWN = (
+PHOTOS, CODES, OWN = (
     [shlex.split(line.removeprefix("$ pixelrnn ")) for line in text.splitlines()]
     for kind, text in BLOCKS
     if kind == "console"
@@ -48,6 +48,15 @@ def _from_files_to_samples(count, size, capfd, *more):
 
 def test_from_photographs_to_samples(capfd):
     _from_files_to_samples(90, 8, capfd, *SMALL)
+
+
+def test_from_codes_to_samples(capfd):
+    np.save("codes.npy", np.random.default_rng(0).integers(512, size=(60, 4, 4)))
+    for words in CODES:
+        run(words, *SMALL, "model.first_kernel_size=3", "threads=1")
+    assert "each alone costs" in capfd.readouterr().out
+    codes = np.load("new_codes.npy")
+    assert (codes.dtype, codes.shape) == (np.uint16, (64, 1, 4, 4))
 
 
 @pytest.mark.slow
