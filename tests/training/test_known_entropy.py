@@ -12,7 +12,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from pixelrnn.data import BlindSpotMesh, Ising, Mesh
+from pixelrnn.data import BlindSpotMesh, CodeMesh, Ising, Mesh
 from pixelrnn.data.mesh import entropy
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.training.exact_entropy import EntropyGap
@@ -57,6 +57,21 @@ def _trained(name, data, steps, **settings):
         trainer.fit(module, data)
         (metrics,) = trainer.test(module, data, verbose=False)
     return metrics
+
+
+def test_codes_are_learnt_by_their_vectors():
+    """64 codes without order: embedded, within a tenth of the entropy; as shades, far from it."""
+    small = {"first_kernel_size": 3, "head_width": 32}
+    regrets = {}
+    for name, embed in (("gated_pixelcnn", 16), ("row_lstm", 16), ("gated_pixelcnn", None)):
+        data = CodeMesh(height=5, width=5, levels=64, amount=0.7, batch_size=64, seed=1)
+        metrics = _trained(name, data, 600, embed=embed, **small)
+        assert metrics["test/gap"] > -3 * metrics["test/gap_stderr"]
+        assert metrics["test/regret"] > -3 * metrics["test/regret_stderr"]
+        regrets[name, embed] = metrics["test/regret"] / data.image_set.entropy
+        print(f"{name}, embed {embed}: regret {100 * regrets[name, embed]:.1f} % of the entropy")
+    assert max(regrets["gated_pixelcnn", 16], regrets["row_lstm", 16]) < 0.1
+    assert regrets["gated_pixelcnn", None] > 0.2
 
 
 @pytest.mark.parametrize("name", MODELS)
