@@ -176,3 +176,8 @@ extern "C" void run(const Instruction* at, Index count, Index column) {
         }
     }
 }
+
+// The same from one column down to the first.
+extern "C" void run_down(const Instruction* at, Index count, Index column) {
+    for (; column >= 0; --column) run(at, count, column);
+}

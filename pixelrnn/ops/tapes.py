@@ -8,7 +8,7 @@ products by one call, other functions by torch, to the same bits as before.
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from torch import Tensor
 from pixelrnn.native import compiler
 from pixelrnn.ops.few_rows import SOURCE
 from pixelrnn.ops.recorded import OPERANDS, Call, Kind, Recording
+
+T = TypeVar("T")
 
 
 class Instruction(ctypes.Structure):
@@ -45,7 +47,7 @@ class Tape:
         column: where it was made.
         other: a second one; None if the row has one column.
         other_column: where that was made.
-        out: what the first recording ended with.
+        out: what the first recording ended with, if anything.
 
     Raises:
         ValueError: one of them has failed, or they differ in more than addresses.
@@ -57,15 +59,18 @@ class Tape:
         column: int,
         other: Recording,
         other_column: int,
-        out: Tensor,
+        out: Any = None,
     ) -> None:
         if one.failed or other.failed or len(one.calls) != len(other.calls):
             raise ValueError("what was recorded cannot be repeated")
         self.out = out
-        self._run = compiler.library(SOURCE).run
-        self._run.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+        library = compiler.library(SOURCE)
+        self._run, self._run_down = library.run, library.run_down
+        for function in (self._run, self._run_down):
+            function.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self._instructions = (Instruction * max(1, len(one.calls)))()
         self._keeps = one
+        self._native_only = all(call.kind is not Kind.TORCH for call in one.calls)
         for to, call, same in zip(self._instructions, one.calls, other.calls, strict=False):
             if call.kind != same.kind or call.numbers.keys() != same.numbers.keys():
                 raise ValueError("what was recorded differs from column to column")
@@ -73,11 +78,20 @@ class Tape:
         self.whole = self._segments(len(one.calls))
         self.remembering = self._segments(one.remembering)
 
-    def __call__(self, column: int) -> Tensor:
+    def __call__(self, column: int) -> Any:
         """Repeat all calls at a column."""
         for segment in self.whole:
             segment(column)
         return self.out
+
+    def down_from(self, column: int) -> None:
+        """Repeat all calls at a column, then at the one before, and so on down to the first."""
+        if self._native_only:
+            count = len(self._keeps.calls)
+            self._run_down(ctypes.addressof(self._instructions), count, column)
+        else:
+            for at in range(column, -1, -1):
+                self(at)
 
     def remember(self, column: int) -> None:
         """Repeat those calls that later columns depend on."""
@@ -138,7 +152,7 @@ class Tapes:
         served = like.device.type == "cpu" and like.dtype == torch.float32
         self.wanted = served and compiler.available(SOURCE, "steps are not repeated natively")
         self._tapes: list[Tape | None] = [None] * groups
-        self._first: dict[int, tuple[Recording, int, Tensor]] = {}
+        self._first: dict[int, tuple[Recording, int, Any]] = {}
 
     def anew(self) -> "Tapes":
         """Make tapes for other buffers of the same network."""
@@ -150,23 +164,23 @@ class Tapes:
         """Return the tape of a colour group, if there is one."""
         return self._tapes[group]
 
-    def record(self, column: int, group: int, work: Callable[[Recording], Tensor]) -> Tensor:
+    def record(self, column: int, group: int, work: Callable[[Recording], T]) -> T:
         """Do the work of a substep, and record it.
 
         Args:
             column: where it is done.
             group: colour group.
-            work: does it, given what is to be told.
+            work: does it, given what is to be told; returns the parameters, or nothing.
         """
         with Recording() as recording:
-            out = work(recording)
+            out: Any = work(recording)
         first, first_column, first_out = self._first.setdefault(group, (recording, column, out))
         if first_column == column and self.width > 1 and first is not recording:
             return out  # the same column of a later row teaches nothing new
         if first is recording and self.width > 1:
             return out
         try:
-            if first_out.data_ptr() != out.data_ptr() and not recording.is_made(out):
+            if out is not None and not _in_one_place(first_out, out, recording):
                 raise ValueError("the parameters lie elsewhere in each column")
             tape = Tape(first, first_column, recording, column, first_out)
         except ValueError:
@@ -174,6 +188,11 @@ class Tapes:
             return out
         self._tapes[group] = tape
         return out
+
+
+def _in_one_place(one: Tensor | None, other: Tensor, recording: Recording) -> bool:
+    """Whether two tensors, in their recordings, are the same at every column."""
+    return recording.is_made(other) or (one is not None and one.data_ptr() == other.data_ptr())
 
 
 def _ignoring_column(call: Callable[[], Any] | None) -> Callable[[int], Any]:

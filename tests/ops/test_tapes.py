@@ -78,6 +78,28 @@ def test_repeated_at_every_column_to_the_last_bit(rows, columns):
         assert all(map(torch.equal, line.tensors(), expected.tensors()))
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_repeated_from_a_column_down_to_the_first(native):
+    """With an operation of torch among the calls, and without."""
+    lines = [Line(), Line()]
+
+    def work(line, column, recording=None):
+        if not native:
+            return line.work(column, recording)
+        line.weights[0].add(line.terms[:, column])(line.inputs[:, column])
+        return advance_of(line.terms[:, column], line.cells[:, 0], line.hidden[:, column])()
+
+    tapes = Tapes(1, WIDTH, lines[0].line)
+    for column in (5, 4):
+        tapes.record(
+            column, 0, lambda recording, at=column: [work(lines[0], at, recording), None][1]
+        )
+    tapes.tape(0).down_from(3)
+    for column in (5, 4, 3, 2, 1, 0):
+        work(lines[1], column)
+    assert all(map(torch.equal, lines[0].tensors(), lines[1].tensors()))
+
+
 def test_what_is_not_asked_for_is_left_out():
     line, expected = Line(), Line()
     (one, out), (other, _) = recording_at(line, 0), recording_at(line, 1)

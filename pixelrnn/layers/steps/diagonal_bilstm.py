@@ -4,6 +4,7 @@ Axes: `B` batch, `W` width of the image, `F` hidden features.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -15,7 +16,8 @@ from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.ops import masks
 from pixelrnn.ops.conv_lstm.single_position import advance_of
 from pixelrnn.ops.few_rows import product
-from pixelrnn.ops.recorded import added
+from pixelrnn.ops.recorded import Recording, added
+from pixelrnn.ops.tapes import Tapes
 
 if TYPE_CHECKING:
     from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
@@ -145,16 +147,16 @@ class RightScan(Memory):
 
     def bind(self) -> None:
         """See `Memory.bind`."""
-        state, pixels = self.state, self.state.gates.unbind(1)
-        self.set_inputs = self.weight.add(state.gates.flatten(0, 1), self.bias)
-        self.add_context = adding(self.context, state.gates)
-        self.add_above = self.above.add(state.gates.flatten(0, 1))
-        self.add_right = [self.right.add(pixel) for pixel in pixels]
-        self.states = state.hidden.unbind(1)
-        self.advance = [
-            advance_of(pixel, state.cell, hidden)
-            for pixel, hidden in zip(pixels, self.states[:-1], strict=True)
-        ]
+        state, right = self.state, self.right
+        gates, cell, hidden = state.gates, state.cell, state.hidden
+        self.set_inputs = self.weight.add(gates.flatten(0, 1), self.bias)
+        self.add_context = adding(self.context, gates)
+        self.add_above = self.above.add(gates.flatten(0, 1))
+        self.add_right = PerColumn(lambda column: right.add(gates[:, column]))
+        self.advance = PerColumn(
+            lambda column: advance_of(gates[:, column], cell, hidden[:, column])
+        )
+        self.tapes = Tapes(1, gates.shape[1], gates)
 
     def scan(self, inputs: Tensor, row: int) -> Tensor:
         """Scan a row: inputs (B, W, in) -> states (B, W, F), valid until the next row."""
@@ -163,7 +165,16 @@ class RightScan(Memory):
         self.add_context(row)
         self.add_above(above.flatten(0, 1))
         self.state.cell.copy_(self.first_cell)
-        for column in reversed(range(len(self.advance))):
-            self.add_right[column](self.states[column + 1])
-            self.advance[column]()
+        for column in reversed(range(above.shape[1])):
+            if (tape := self.tapes.tape(0)) is not None:
+                tape.down_from(column)
+                break
+            if self.tapes.wanted:
+                self.tapes.record(column, 0, partial(self._advance, column))
+            else:
+                self._advance(column)
         return above
+
+    def _advance(self, column: int, recording: Recording | None = None) -> None:
+        self.add_right[column](self.state.hidden[:, column + 1])
+        self.advance[column]()
