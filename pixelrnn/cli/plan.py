@@ -138,9 +138,10 @@ def _cells(job: Job) -> list[str]:
 def _totals(found: Sweep) -> list[str]:
     one_by_one, launched = planned.total(found)
     at_most = "at most " if any(job.at_most for job in found.jobs) else ""
-    if len(found.jobs) == 1:
+    if not one_by_one:
         return []
-    lines = [f"one after the other: {at_most}{span(one_by_one)}"]
+    order = "one after the other" if len(found.jobs) > 1 else "the command"
+    lines = [f"{order}: {at_most}{span(one_by_one)}, the program's own start included"]
     if found.at_once > 1:
         where = "" if found.here else ", on machines that are as fast as this one"
         lines.append(

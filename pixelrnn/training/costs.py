@@ -26,8 +26,8 @@ class Costs:
     """Times in seconds, memory in bytes.
 
     Attributes:
-        imports: from the start of a process until all that trains is imported.
-        begin: from there to the first step: building, the loggers' start, Lightning's sanity check.
+        imports: what the first run of a process pays: imports, W&B's own process.
+        begin: what every run takes to its first step: building, its loggers, the sanity check.
         step: an optimiser step, with what happens between steps.
         epoch_end: what the end of an epoch takes besides validation, such as saving the state.
         validation: one validation image while training.
@@ -121,7 +121,7 @@ def main() -> int:
         try:
             _bound(work["memory"])
             found = measuring.costs(work["config"], work["steps"], work["seconds"])
-            answer = found | {"imports": imports}
+            answer = found | {"imports": imports + found["imports"]}
         except PixelRNNError as error:
             answer = {"error": str(error)}
         except Exception as error:

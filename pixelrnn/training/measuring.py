@@ -79,7 +79,10 @@ class _Training:
 
 
 def costs(config: dict[str, Any], steps: int, seconds: float) -> dict[str, Any]:
-    """The arguments of `costs.Costs` but for `imports`; see `costs.measured`.
+    """The arguments of `costs.Costs`; see `costs.measured`.
+
+    `imports` is what only the first training of a process takes, such as W&B's own process; what
+    was imported before is not in it.
 
     Raises:
         ConfigError: as `run.carry_out`.
@@ -101,7 +104,7 @@ def _costs(
     config: dict[str, Any], whole: PixelDataModule, steps: int, seconds: float
 ) -> dict[str, Any]:
     accumulated = config["trainer"].get("accumulate_grad_batches") or 1
-    look = _trained(config | {"logger": {}}, whole, _FEW * accumulated, _FIRST_IMAGES)
+    look = _trained(config, whole, _FEW * accumulated, _FIRST_IMAGES)
     step = look.clock.batch() * accumulated
     image = look.clock.validation / _FIRST_IMAGES or step / whole.batch_size
     count = max(steps, min(_MANY, int(seconds / step))) + _FEW
@@ -113,6 +116,7 @@ def _costs(
     end = time.monotonic() - began
     sizes = {split: _count(whole, split) for split in whole.splits}
     return {
+        "imports": max(0.0, look.begin - training.begin),
         "begin": training.begin,
         "step": training.clock.batch() * accumulated,
         "epoch_end": training.epoch_end,
