@@ -21,7 +21,6 @@ from pixelrnn.data.factory import served
 from pixelrnn.data.own import code_maps, shares
 from pixelrnn.data.own.code_maps import CodeMaps
 from pixelrnn.data.own.store import CountedStore, named
-from pixelrnn.data.own_images import Share
 from pixelrnn.data.part_writer import Part
 from pixelrnn.data.stored import StoredImages
 from pixelrnn.errors import ConfigError, DataError
@@ -55,8 +54,8 @@ class CodesImages(StoredImages):
 
     path: Path
     levels: Levels | None = None  # type: ignore[assignment]  # null becomes a number
-    val: Share | Path = 0.1
-    test: Share | Path = 0.1
+    val: shares.Held = 0.1
+    test: shares.Held = 0.1
     classes: Path | None = None
     val_classes: Path | None = None
     test_classes: Path | None = None

@@ -23,7 +23,7 @@ from pixelrnn.data.batches import RandomDraws
 from pixelrnn.data.converted import Builder
 from pixelrnn.data.factory import served
 from pixelrnn.data.mnist import Binarize, binarized
-from pixelrnn.data.own import classes, description, sizes, sources
+from pixelrnn.data.own import classes, description, shares, sizes, sources
 from pixelrnn.data.own.arrays import Layout
 from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.data.own.fitting import Filter, Fit, Fitting
@@ -35,7 +35,6 @@ from pixelrnn.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 Shade = Annotated[int, Field(ge=0, le=255)]
 Size = tuple[Positive, Positive]
 
@@ -54,9 +53,9 @@ class OwnImages(StoredImages):
             arrays of uint8 (.npy, .npz).
         size: rows and columns of all images: one number, or [rows, columns]; null: as they are, if
             all are alike.
-        fit: how an image gets this size. resize: scaled until it covers the size, and cut at two
-            sides; crop: its centre, unscaled; pad: scaled down to lie within the size, with
-            background around it; tiles: all pieces of this size that lie side by side in it.
+        fit: how an image gets this size: resize scales it until it covers the size, and cuts two
+            sides; crop takes its centre, unscaled; pad scales it down to lie within the size, with
+            background around it; tiles takes all pieces of this size that lie side by side in it.
         short_side: for crop and tiles: the image is scaled first, so that its shorter side has so
             many pixels; null: not scaled.
         filter: of all scaling (box, bilinear, bicubic, lanczos), with antialias.
@@ -88,8 +87,8 @@ class OwnImages(StoredImages):
     background: Shade | tuple[Shade, Shade, Shade] = 255
     levels: Literal[2, 4, 8, 16, 32, 64, 128, 256] = 256
     binarize: Binarize = "none"
-    val: Share | Path = 0.1
-    test: Share | Path = 0.1
+    val: shares.Held = 0.1
+    test: shares.Held = 0.1
     classes: Literal["folders", "labels"] | None = None
     layout: Layout | None = None
     skip_bad: bool = False
@@ -103,11 +102,11 @@ class OwnImages(StoredImages):
         found: dict[Side, Source] = {"": self._opened(self.path)}
         found |= {s: self._opened(p, s) for s, p in held.items() if isinstance(p, Path)}
         named = {entry.part for entry in found[""].entries}
-        shares: dict[Split, float] = {
+        dealt: dict[Split, float] = {
             split: where if isinstance(where, float) and split not in named else 0.0
             for split, where in held.items()
         }
-        present = [split for split in held if split in {*named, *found} or shares[split]]
+        present = [split for split in held if split in {*named, *found} or dealt[split]]
         self.splits = ("train", *present)
         self.class_names = classes.names(found) if self.classes else ()
         usable = [entry for one in found.values() for entry in one.entries if not entry.problem]
@@ -117,7 +116,7 @@ class OwnImages(StoredImages):
             self._fitting(usable, channels),
             channels,
             self._background,
-            shares,
+            dealt,
             self.class_names,
             self.skip_bad,
         )
@@ -239,8 +238,7 @@ class OwnImages(StoredImages):
             lines.append(f"data.short_side is for data.fit=crop or tiles, not {self.fit}")
         if self.binarize != "none" and self.levels != 256:
             lines.append(f"data.binarize={self.binarize} makes 2 levels: leave data.levels=256")
-        shares = [share for share in (self.val, self.test) if isinstance(share, float)]
-        if sum(shares) >= 1:
+        if sum(share for share in (self.val, self.test) if isinstance(share, float)) >= 1:
             lines.append(f"data.val={self.val} and data.test={self.test} leave nothing to train on")
         if lines:
             raise ConfigError("; ".join(lines))

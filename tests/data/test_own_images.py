@@ -206,6 +206,15 @@ def test_keys_that_do_not_go_together_are_refused(tmp_path):
     ):
         with pytest.raises(ConfigError, match=says):
             Images(path=path, root=tmp_path / "data", **settings)
+    for share in (1, -0.1, True):
+        with pytest.raises(ValueError, match="a share is at least 0 and less than 1; or name a fo"):
+            Images(path=path, root=tmp_path / "data", val=share)
+    with pytest.raises(DataError, match=r"data\.test=gone: no such folder or file"):
+        Images(path=path, root=tmp_path / "data", test="gone")
+    with pytest.raises(DataError, match=r"photos: data\.layout=NHW is for arrays"):
+        Images(path=path, root=tmp_path / "data", layout="NHW")
+    with pytest.raises(DataError, match=r"data\.classes=labels needs other files; set folders or"):
+        Images(path=path, root=tmp_path / "data", classes="labels")
     assert not (tmp_path / "data").exists()
 
 

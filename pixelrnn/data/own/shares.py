@@ -7,14 +7,26 @@ different ways; then that of the more public split is left out (`left_out`).
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from pixelrnn.arguments import Split
 
 Side = Split | Literal[""]
 """The split that an image is given to; "" if it is dealt by its hash."""
+
+
+def _held(value: Any) -> Any:
+    if isinstance(value, int | float) and (isinstance(value, bool) or not 0 <= value < 1):
+        raise ValueError("a share is at least 0 and less than 1; or name a folder or file")
+    return value
+
+
+Held = Annotated[float | Path, BeforeValidator(_held)]
+"""Images that are kept for validation or testing: a share, or where they lie."""
 
 _ORDER: tuple[Split, ...] = ("test", "val", "train")
 """From what must be seen last to what is seen first."""

@@ -210,19 +210,20 @@ def opened(
     Raises:
         DataError: nothing that can be read lies there.
     """
+    key = f"data.{part or 'path'}={path}"
     with explained(path):
         if not path.exists():
-            raise DataError(f"{path}: no such folder or file")
+            raise DataError(f"{key}: no such folder or file")
     if not (path.is_dir() or files.is_archive(path) or arrays.is_array(path)):
         raise DataError(
-            f"{path}: expected a folder, or a file .npy, .npz, .zip or .tar (also .tar.gz, "
+            f"{key}: expected a folder, or a file .npy, .npz, .zip or .tar (also .tar.gz, "
             ".tar.bz2, .tar.xz)"
         )
     if layout is not None and not arrays.is_array(path):
-        raise DataError(f"{path}: data.layout={layout} is for arrays; leave it out")
+        raise DataError(f"{key}: data.layout={layout} is for arrays; leave it out")
     wanted = "labels" if arrays.is_array(path) else "folders"
     if classes not in (None, wanted):
-        raise DataError(f"{path}: data.classes={classes} needs other files; set {wanted} or null")
+        raise DataError(f"{key}: data.classes={classes} needs other files; set {wanted} or null")
     seen = inventory.look_at(path, root)
     if arrays.is_array(path):
         return ArraySource(seen, root, layout=layout, part=part, classes=bool(classes))
