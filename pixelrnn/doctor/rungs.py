@@ -13,8 +13,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pixelrnn.doctor.rung import FLOAT32, Rung, Shapes
-from pixelrnn.ops import attention, few_rows, skew, tap_conv
+from pixelrnn.doctor.rung import BFLOAT16, FLOAT32, Rung, Shapes
+from pixelrnn.ops import attention, few_rows, native_taps, skew, tap_conv
 from pixelrnn.ops.conv_blocks import dispatch as conv_blocks
 from pixelrnn.ops.conv_blocks import native_blocks
 from pixelrnn.ops.conv_blocks import reference as conv_blocks_reference
@@ -28,7 +28,7 @@ def rungs() -> Iterator[Rung]:
     """Yield all implementations, in the order of the page."""
     yield from conv_lstm_rungs()
     yield single_position_rung()
-    yield tap_conv_rung()
+    yield from tap_conv_rungs()
     yield conv_blocks_rung()
     yield few_rows_rung()
     yield from attention_rungs()
@@ -129,18 +129,22 @@ def single_position_rung() -> Rung:
     )
 
 
-def tap_conv_rung() -> Rung:
-    """Return the convolution by taps, here the seven of a causal 3 x 5 kernel and its centre."""
+def tap_conv_rungs() -> Iterator[Rung]:
+    """Yield the convolution by taps, here the seven of a causal 3 x 5 kernel and its centre."""
     offsets = [(0, 0), (0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (1, 2)]
     taps = len(offsets)
-    return Rung(
-        "tap_conv",
-        partial(_tap_conv, tap_conv.tap_conv, offsets),
-        partial(_tap_conv, tap_conv.reference, offsets),
-        ((3, 4, 2, 17), (taps, 19, 17), (19,)),
-        ((28, 28, 16, 32), (taps, 32, 32), (32,)),
-        scales=(1.0, (taps * 17) ** -0.5, 1.0),
-    )
+    for name, native in (("products", False), ("native", True)):
+        yield Rung(
+            f"tap_conv: {name}",
+            partial(_tap_conv, partial(tap_conv.tap_conv, native=native), offsets),
+            partial(_tap_conv, tap_conv.reference, offsets),
+            ((3, 4, 2, 17), (taps, 19, 17), (19,)),
+            ((28, 28, 16, 32), (taps, 32, 32), (32,)),
+            scales=(1.0, (taps * 17) ** -0.5, 1.0),
+            dtypes=(FLOAT32,) if native else (FLOAT32, BFLOAT16),
+            device="cpu" if native else None,
+            source=native_taps.SOURCE if native else None,
+        )
 
 
 def _tap_conv(

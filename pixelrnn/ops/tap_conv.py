@@ -20,7 +20,9 @@ Offset = tuple[int, int]
 """The tap's distance: rows up (at least 0), columns to the left (negative: to the right)."""
 
 
-def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
+def tap_conv(
+    x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset], native: bool = True
+) -> Tensor:
     """Compute `y[r, c] = bias + sum over k of weight[k] @ x[r - up_k, c - left_k]`.
 
     Outside the image x counts as zero.
@@ -30,6 +32,7 @@ def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset])
         weight: (K, O, I).
         bias: (O,).
         offsets: where each of the K taps reads; the first is (0, 0).
+        native: False multiplies by a library in any case.
 
     Returns:
         (H, W, B, O), contiguous.
@@ -39,7 +42,7 @@ def tap_conv(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset])
         dtype = torch.get_autocast_dtype(device)
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     with torch.autocast(device, enabled=False):
-        return _TapConv.apply(x.contiguous(), weight, bias, tuple(offsets))
+        return _TapConv.apply(x.contiguous(), weight, bias, tuple(offsets), native)
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]) -> Tensor:
@@ -53,11 +56,16 @@ def reference(x: Tensor, weight: Tensor, bias: Tensor, offsets: Sequence[Offset]
 class _TapConv(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, offsets: tuple[Offset, ...]
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        offsets: tuple[Offset, ...],
+        native: bool,
     ) -> Tensor:
         ctx.save_for_backward(x, weight, bias)
         ctx.offsets = offsets
-        ctx.native = native_taps.served(x, weight) and bias.dtype == x.dtype
+        ctx.native = native and bias.dtype == x.dtype and native_taps.served(x, weight)
         if ctx.native:
             return native_taps.forward(x, weight, bias, offsets)
         y = F.linear(x, weight[0], bias)
@@ -72,18 +80,18 @@ class _TapConv(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True
             y = reference(x, weight, bias, offsets)
             inputs = (x, weight, bias)
-            return *torch.autograd.grad(y, inputs, grad_y, create_graph=True), None
+            return *torch.autograd.grad(y, inputs, grad_y, create_graph=True), None, None
         grad_y = grad_y.contiguous()
         if ctx.native:
             wants_grad_x = ctx.needs_input_grad[0]
-            return *native_taps.backward(x, weight, grad_y, offsets, wants_grad_x), None
+            return *native_taps.backward(x, weight, grad_y, offsets, wants_grad_x), None, None
         with torch.autocast(x.device.type, enabled=False):
             grad_x = grad_y @ weight[0]
             for matrix, offset in zip(weight[1:], offsets[1:], strict=True):
                 source, target = _overlap(grad_y, grad_x, offset)
                 _add_product(target, source, matrix)
             grad_weight = _weight_gradient(x, grad_y, weight, offsets)
-        return grad_x, grad_weight, grad_y.flatten(0, 2).sum(0), None
+        return grad_x, grad_weight, grad_y.flatten(0, 2).sum(0), None, None
 
 
 def _weight_gradient(

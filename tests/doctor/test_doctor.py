@@ -79,7 +79,7 @@ def test_numbers_are_there_for_programs(sections):
     answer = json.loads(json.dumps(page.as_json(sections)))
     assert answer["passed"] is True
     checks = {(check["name"], check.get("dtype")): check for check in answer["checks"]}
-    tap_conv = checks["tap_conv", "float32"]
+    tap_conv = checks["tap_conv: native", "float32"]
     assert tap_conv["times_reference"] == 1
     assert tap_conv["seconds"] == 0.5
     assert 0 < tap_conv["errors"]["first values"] < tap_conv["allowed"]

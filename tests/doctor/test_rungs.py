@@ -10,7 +10,7 @@ import torch
 import pixelrnn
 from pixelrnn.doctor import kernels, rungs
 from pixelrnn.native import compiler
-from pixelrnn.ops import few_rows, tap_conv
+from pixelrnn.ops import few_rows, native_taps, tap_conv
 from pixelrnn.ops.conv_lstm import cell, dispatch, loops
 
 CPU = torch.device("cpu")
@@ -74,7 +74,19 @@ def test_a_wrong_gradient_alone_is_found(monkeypatch):
         return gradient
 
     monkeypatch.setattr(tap_conv, "_weight_gradient", planted)
-    assert states(named("tap_conv")) == ["failed", "failed"]
+    assert states(named("tap_conv: products")) == ["failed", "failed"]
+
+
+def test_a_wrong_native_gradient_is_found(monkeypatch):
+    honest = native_taps.backward
+
+    def planted(*arguments):
+        grad_x, grad_weight, grad_bias = honest(*arguments)
+        return grad_x, grad_weight, 1.01 * grad_bias
+
+    assert states(named("tap_conv: native")) == ["ok"]
+    monkeypatch.setattr(native_taps, "backward", planted)
+    assert states(named("tap_conv: native")) == ["failed"]
 
 
 @pytest.mark.slow  # it compiles
@@ -94,7 +106,7 @@ def test_what_raises_is_found_and_hides_no_other(monkeypatch):
     def broken(*_):
         raise RuntimeError("CUDA error: no kernel image is available")
 
-    first, second = named("tap_conv"), named("few_rows")
+    first, second = named("tap_conv: products"), named("few_rows")
     monkeypatch.setattr(rungs, "rungs", lambda: [replace(first, run=broken), second])
     found = list(kernels.findings(CPU))
     assert [one.state for one in found] == ["failed", "ok"]
@@ -111,7 +123,7 @@ def test_without_a_compiler_it_is_a_note(monkeypatch):
 def test_what_a_device_cannot_run_is_left_out():
     elsewhere = torch.device("meta")
     assert named("few_rows").refusal(elsewhere) == "runs on cpu only"
-    assert named("tap_conv").refusal(elsewhere) is None
+    assert named("tap_conv: products").refusal(elsewhere) is None
 
 
 @pytest.mark.parametrize("name", [rung.name for rung in rungs.rungs()])
