@@ -52,9 +52,10 @@ def show(results: dict[str, Any], run: Path, state: str) -> None:
         f"{results['training_seconds']:.0f} s of training",
         highlight=False,
     )
+    codes = (run / "samples" / "final.npy").exists()  # which have no picture
     for what, path in (
         ("record", "results.json"),
-        ("samples", "samples/final.png"),
+        ("samples", f"samples/final.{'npy' if codes else 'png'}"),
         ("curves", "metrics.csv"),
         ("checkpoint", "checkpoints/best.ckpt"),
     ):

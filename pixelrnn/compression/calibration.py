@@ -1,6 +1,6 @@
 """Calibration: of all levels that were given a probability near p, a share p should occur."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from pixelrnn import atomic
 _FINE = [0.0, 1e-5, 1e-4, 1e-3, 3e-3, 0.01, 0.03]
 EDGES = np.array([*_FINE, *np.arange(1, 10) / 10, 0.97, 0.99, 0.999, 1 + 1e-6])
 """Of the bins, finer towards 0 and 1."""
+
+_NUMBERS = 2**22  # probabilities that are counted at once; of each there are six in float64
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def collected(batches: Iterable[tuple[Tensor, Tensor]]) -> Calibration:
     edges = torch.from_numpy(EDGES)
     bins = len(EDGES) - 1
     sums = torch.zeros(4, bins, dtype=torch.float64)
-    for log_probs, images in batches:
+    for log_probs, images in _in_rows(batches):
         p = log_probs.detach().cpu().double().exp().flatten()
         true = torch.zeros_like(log_probs, device="cpu", dtype=torch.float64)
         true.scatter_(2, images.cpu().long()[:, :, None], 1.0)
@@ -76,3 +78,11 @@ def collected(batches: Iterable[tuple[Tensor, Tensor]]) -> Calibration:
         for row, weights in enumerate((torch.ones_like(p), p, p * (1 - p), true.flatten())):
             sums[row] += torch.bincount(place, weights, minlength=bins)
     return Calibration(*sums.numpy())
+
+
+def _in_rows(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches, some rows of the images at a time if they have many numbers."""
+    for log_probs, images in batches:
+        of_row = max(1, log_probs.numel() // images.shape[2])
+        rows = max(1, _NUMBERS // of_row)
+        yield from zip(log_probs.split(rows, dim=3), images.split(rows, dim=2), strict=True)

@@ -1,8 +1,11 @@
 """Codes of one's own through every verb: what has no picture is an array, or one line."""
 
+import json
+
 import numpy as np
 import pytest
 
+from pixelrnn.cli import report
 from pixelrnn.cli.main import main
 from pixelrnn.training import load
 from tests.data import own_files
@@ -39,13 +42,15 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_samples_in_training_are_arrays(run):
+def test_samples_in_training_are_arrays(run, capfd):
     assert sorted(path.name for path in (run / "samples").iterdir()) == [
         "epoch-0001.npy",
         "final.npy",
     ]
     final = np.load(run / "samples" / "final.npy")
     assert (final.dtype, final.shape) == (np.uint16, (36, 2, 3, 4))
+    report.show(json.loads((run / "results.json").read_text()), run, "done")
+    assert f"samples    {run}/samples/final.npy\n" in capfd.readouterr().out
 
 
 def test_samples_and_completions_are_arrays(run, tmp_path, capfd):

@@ -64,6 +64,17 @@ def test_calibration_counts():
     assert found.hits[at].tolist() == [0, 1, 0, 1]
 
 
+def test_calibration_counts_the_same_some_rows_at_a_time(monkeypatch):
+    log_probs = torch.randn(3, 2, 7, 5, 4, dtype=torch.float64).log_softmax(2)
+    images = torch.randint(7, (3, 2, 5, 4))
+    whole = calibration.collected([(log_probs, images)])
+    for numbers in (1, 400):
+        monkeypatch.setattr(calibration, "_NUMBERS", numbers)
+        parts = calibration.collected([(log_probs, images), (log_probs[:0], images[:0])])
+        for name in ("count", "expected", "variance", "hits"):
+            np.testing.assert_allclose(getattr(parts, name), getattr(whole, name))
+
+
 @pytest.mark.parametrize(("colors", "levels"), [(1, 2), (1, 17), (3, 256)])
 @pytest.mark.parametrize("known", codecs.CODECS, ids=lambda known: known.name)
 def test_codecs_are_measured(known, colors, levels):
