@@ -162,10 +162,10 @@ def layout(monkeypatch=None, environment=(), **trainer):
 
 
 def test_the_processes_of_a_configuration(monkeypatch):
-    assert layout() == (1, 1, 1)
-    assert layout(devices="3") == (3, 1, 3)
+    assert layout() == (1, 1, 1, "cpu")
+    assert layout(devices="3") == (3, 1, 3, "cpu")
     found = layout(monkeypatch, TORCHRUN, devices="auto", num_nodes=None)
-    assert found == (2, 2, 2)
+    assert found == (2, 2, 2, "cpu")
     assert found.size == 4
 
 
