@@ -94,9 +94,10 @@ def images_within(model: ImageDistribution, device_type: str) -> int:
     """Return how many images one process computes together: a power of two.
 
     Args:
-        model: on any device; two forward passes of one and two images are computed there.
+        model: on any device; three forward passes of one or two images are computed there.
         device_type: of the device that will evaluate, "cpu" or another.
     """
+    peak_bytes(model, 1)  # what is made once in a process, such as masks, is made here
     one, two = peak_bytes(model, 1), peak_bytes(model, 2)
     each = max(1, two - one)
     shared = max(0, one - each)
