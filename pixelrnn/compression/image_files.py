@@ -35,8 +35,8 @@ def opened(names: list[str], image_shape: tuple[int, int, int], levels: int) -> 
     """The images of one array, or of folders, patterns and files of PNG pictures.
 
     Args:
-        names: one `.npy` of integers (N, C, H, W); or pictures in the order given, those of a
-            folder or pattern by name, which have 256 levels at most.
+        names: one `.npy` of integers (N, C, H, W), or (N, H, W) of one colour; or pictures in the
+            order given, those of a folder or pattern by name, which have 256 levels at most.
         image_shape: (C, H, W) that each must have.
         levels: values of a sub-pixel.
 
@@ -180,6 +180,8 @@ def _picture(path: Path, image_shape: tuple[int, int, int], level_of: np.ndarray
 
 def _array(path: Path, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:
     found = _loaded(path)
+    if found.ndim == 3 and image_shape[0] == 1:
+        found = found[:, None]
     if found.dtype.kind not in "iu" or found.ndim != 4 or found.shape[1:] != image_shape:
         expected = ", ".join(map(str, image_shape))
         raise DataError(

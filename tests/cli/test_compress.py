@@ -155,6 +155,18 @@ def test_labels_are_an_array_of_integers(run, digits, capfd):
         image_files.labels("nowhere.npy")
 
 
+@pytest.mark.parametrize("levels", [17, 300, 65_536])
+@pytest.mark.parametrize("shape", [(5, 3, 4), (5, 1, 3, 4)], ids=str)
+def test_arrays_may_be_of_any_integers_and_leave_out_one_colour(levels, shape):
+    images = np.random.default_rng(0).integers(levels, size=shape)
+    np.save("x.npy", images)
+    found = image_files.opened(["x.npy"], (1, 3, 4), levels)
+    taken = found.take(slice(1, 4))
+    assert found.count == 5
+    assert taken.dtype == (torch.uint8 if levels == 17 else torch.int32)
+    assert np.array_equal(taken[:, 0], images.reshape(5, 3, 4)[1:4])
+
+
 @pytest.mark.parametrize("levels", [2, 3, 17, 255, 256])
 @pytest.mark.parametrize("colors", [1, 3])
 def test_every_level_has_a_shade_of_its_own(levels, colors):
