@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pixelrnn.ops import native_taps
+from pixelrnn.ops import choices, native_taps
 
 Offset = tuple[int, int]
 """The tap's distance: rows up (at least 0), columns to the left (negative: to the right)."""
@@ -66,6 +66,7 @@ class _TapConv(torch.autograd.Function):
         ctx.save_for_backward(x, weight, bias)
         ctx.offsets = offsets
         ctx.native = native and bias.dtype == x.dtype and native_taps.served(x, weight)
+        choices.note(f"tap_conv kernel: {'native' if ctx.native else 'products of a library'}")
         if ctx.native:
             return native_taps.forward(x, weight, bias, offsets)
         y = F.linear(x, weight[0], bias)

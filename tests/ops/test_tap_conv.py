@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from pixelrnn import threads
 from pixelrnn.native import compiler
-from pixelrnn.ops import native_taps
+from pixelrnn.ops import choices, native_taps
 from pixelrnn.ops.tap_conv import reference, tap_conv
 
 ROW = [(0, 0), (0, 1), (0, 2), (0, 3)]
@@ -117,3 +117,14 @@ def test_a_weight_that_is_learnt_alone():
     (found,) = torch.autograd.grad(tap_conv(x, weight, bias, SQUARE), weight, upstream)
     (expected,) = torch.autograd.grad(reference(x, weight, bias, SQUARE), weight, upstream)
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_it_is_noted_which_code_multiplies():
+    choices.forget()
+    x, weight, bias, _ = drawn_for_native((3, 5, 2, 16, 32), SQUARE)
+    for native in (True, False, True):
+        tap_conv(x, weight, bias, SQUARE, native)
+    assert choices.lines() == [
+        "tap_conv kernel: native",
+        "tap_conv kernel: products of a library",
+    ]
