@@ -45,6 +45,9 @@ PARTS: tuple[type, ...] = (
 RUNS: tuple[type, ...] = (*PARTS, Optimizer, LRScheduler, pl.Callback, Logger, pl.Trainer)
 """Kinds that a whole stored run consists of."""
 
+_OF_SERVERS = ("url", "host", "proxy", "proxies", "header", "token", "transport")
+"""Parts of the names of W&B's settings that say where it sends what, and how."""
+
 _PACKAGES = ("pixelrnn", "torch", "pytorch_lightning", "wandb")
 
 
@@ -59,14 +62,36 @@ def check(config: Any, kinds: tuple[type, ...], origin: str | Path) -> None:
     Raises:
         RunError: one line with the first name that is refused, and why.
     """
+    _check_names(config, kinds, origin)
+    _check_servers(config, origin)
+
+
+def _check_servers(config: Any, origin: str | Path) -> None:
+    """Refuse a stored logger that would talk to a server of its own choice, with the user's key.
+
+    Raises:
+        RunError: names the setting.
+    """
+    loggers = config.get("logger") if isinstance(config, dict) else None
+    for name, node in (loggers if isinstance(loggers, dict) else {}).items():
+        settings = node.get("settings") if isinstance(node, dict) else None
+        for key in settings if isinstance(settings, dict) else ():
+            if any(part in str(key) for part in _OF_SERVERS):
+                raise RunError(
+                    f"{origin}: will not use logger.{name}.settings.{key}: a stored run may not "
+                    "say which server W&B talks to; set WANDB_BASE_URL, and remove it there"
+                )
+
+
+def _check_names(config: Any, kinds: tuple[type, ...], origin: str | Path) -> None:
     if isinstance(config, list):
         for item in config:
-            check(item, kinds, origin)
+            _check_names(item, kinds, origin)
     if isinstance(config, dict):
         if "_target_" in config:
             _check_target(config["_target_"], kinds, origin)
         for item in config.values():
-            check(item, kinds, origin)
+            _check_names(item, kinds, origin)
 
 
 def _check_target(target: Any, kinds: tuple[type, ...], origin: str | Path) -> None:

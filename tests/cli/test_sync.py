@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from pixelrnn.cli.main import main
@@ -118,7 +119,12 @@ def test_a_finished_run_is_sent_once(finished, server, capsys):
 
 
 def test_a_killed_run_that_never_went_on_is_sent_to_its_last_row(half, server, capsys):
+    """Its configuration has no say in what is called, or in where it is sent."""
     killed(half)
+    config = record.config(half)
+    config["logger"]["wandb"] |= {"_target_": "os.system", "offline": False, "command": "false"}
+    config["logger"]["wandb"]["settings"] = {"base_url": "http://127.0.0.1:9"}
+    (half / "config.yaml").write_text(yaml.safe_dump(config))
     assert main(["sync", f"run={half}"]) == 0
     run = assert_whole(server, half)
     assert run.exit_code == 1

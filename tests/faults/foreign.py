@@ -34,6 +34,15 @@ def _refused(what, keys, target, why, command=RERUN):
 
 _NO_PART = "it is no part of a run"
 
+
+def another_server(path):
+    config = yaml.safe_load(path.read_text())
+    node = {"_target_": "pytorch_lightning.loggers.WandbLogger", "offline": False}
+    node["settings"] = {"base_url": "http://127.0.0.1:9"}
+    config["logger"]["wandb"] = node
+    path.write_text(yaml.safe_dump(config))
+
+
 FAULTS = (
     _refused("a callback is `os.system`", ("callbacks", "evil"), "os.system", _NO_PART),
     _refused(
@@ -41,6 +50,16 @@ FAULTS = (
         ("callbacks", "evil"),
         "pixelrnn.atomic.os.system",
         "it leaves pixelrnn by os",
+    ),
+    Fault(
+        "the logger names a server for W&B, which would be given the user's key",
+        at("config.yaml", another_server),
+        "pixelrnn: run/config.yaml: will not use logger.wandb.settings.base_url: a stored run may "
+        "not say which server W&B talks to; set WANDB_BASE_URL, and remove it there",
+        2,
+        NOTHING_WRITTEN,
+        HALF_DONE,
+        RERUN,
     ),
     _refused(
         "the logger is `pytorch_lightning.os.system`",

@@ -79,3 +79,9 @@ def test_there_are_enough_of_them_and_no_two_are_the_same():
     faults = [fault for faults in page.SECTIONS.values() for fault in faults]
     assert len(faults) >= 30
     assert len({fault.what for fault in faults}) == len(faults)
+
+
+def test_the_tests_that_stand_elsewhere_are_there():
+    root = Path(__file__).parents[2]
+    for _, _, test in page.ELSEWHERE:
+        assert (root / test).is_file(), test
