@@ -58,7 +58,7 @@ def dashboard(
     except Exception as error:  # no key, no network, no such project: wandb raises many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(
-            f"W&B: {reason}; `wandb login`, then `wandb sync {paths['runs']}/*/wandb/offline-run-*`"
+            f"W&B: {reason}; `wandb login`, then `pixelrnn sync paths.runs={paths['runs']}`"
         ) from error
     console.print(view.url, highlight=False, soft_wrap=True)
     return view.url

@@ -105,7 +105,7 @@ def _offline(runs: Path) -> Iterator[Finding]:
     numbers = {"runs": len(folders)}
     if folders:
         text = f"{len(folders)} runs in {runs} have written offline"
-        advice = f"`wandb sync {runs}/*/wandb/offline-run-*` sends what was not sent yet"
+        advice = f"`pixelrnn sync paths.runs={runs}` sends what was not sent yet"
         yield Finding("W&B offline", "note", text, advice, numbers)
     else:
         yield Finding("W&B offline", "ok", f"no run in {runs} has written offline", numbers=numbers)

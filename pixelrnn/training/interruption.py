@@ -45,6 +45,7 @@ class Watch:
         self.waits = False
         self.saved = "nothing was saved yet; the same command begins anew"
         self._arrived: list[int] = []
+        self._requeued = False
         self._before: dict[int, Any] = {}
         self._schedulers: dict[int, Handler] = {}
 
@@ -125,7 +126,11 @@ class Watch:
 
     def _act(self, number: int, frame: FrameType | None) -> None:
         if number in self._schedulers:
-            self._schedulers[number](number, frame)
+            handler = self._schedulers[number]
+            if handler is not requeue.ask:
+                handler(number, frame)
+            elif not self._requeued:  # each process of a job gets the signal, not at the same time
+                self._requeued = requeue.ask(number, frame)
             if number != signal.SIGTERM:
                 return
         raise Stop(number)

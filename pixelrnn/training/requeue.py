@@ -23,19 +23,22 @@ def is_ours() -> bool:
     return "SLURM_JOB_ID" in os.environ and "SUBMITIT_EXECUTOR" not in os.environ
 
 
-def ask(number: int, frame: FrameType | None) -> None:
+def ask(number: int, frame: FrameType | None) -> bool:
     """Let SLURM queue this job again; the first process of the run does it.
 
     SLURM ends the job then, by SIGTERM. If it refuses, that is said, and the work goes on.
+
+    Returns:
+        Whether SLURM does; it need not be asked again then.
     """
     if not ranks.is_first():
-        return
+        return True
     job = os.environ["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
     if not re.fullmatch(r"\d+(_\d+)?", job):
         process.say(f"SLURM calls this job {job}, which is no number: it is not queued again")
-        return
+        return False
     try:
         command = ["scontrol", "requeue", job]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -46,3 +49,4 @@ def ask(number: int, frame: FrameType | None) -> None:
         process.say(f"SLURM queues job {job} again; it goes on from here")
     else:
         process.say(f"SLURM does not queue job {job} again ({reason}); the work goes on")
+    return reason is None

@@ -345,7 +345,7 @@ def test_what_waits_offline_is_counted(tmp_path):
         (tmp_path / run / "wandb" / "offline-run-1").mkdir(parents=True)
     finding = one(services._offline(tmp_path))
     assert finding.text.startswith("2 runs in")
-    assert "wandb sync" in finding.advice
+    assert "pixelrnn sync" in finding.advice
 
 
 def test_extras_are_read_from_what_the_package_states(monkeypatch):

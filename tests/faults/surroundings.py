@@ -189,7 +189,7 @@ FAULTS = (
     Fault(
         "no more files may be opened",
         no_more_files,
-        f"pixelrnn: …: Too many open files; allow more open files: ulimit -n 4096; {AGAIN}",
+        f"pixelrnn: …Too many open files; allow more open files: ulimit -n 4096; {AGAIN}",
         2,
         GOES_ON,
     ),

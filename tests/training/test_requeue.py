@@ -67,6 +67,21 @@ def test_the_state_is_saved_and_the_job_queued_again(slurm, signals, monkeypatch
     assert run.train(config(trainer__limit_train_batches=4))["steps"] == 4
 
 
+def test_a_signal_that_comes_twice_asks_once(slurm, monkeypatch, capfd):
+    """With several processes each gets it, and one may be a step behind the other."""
+    whole = PixelModule.training_step
+
+    def training_step(self, *args):
+        if self.global_step in (1, 2):
+            signal.raise_signal(signal.SIGUSR1)
+        return whole(self, *args)
+
+    monkeypatch.setattr(PixelModule, "training_step", training_step)
+    assert run.train(config(trainer__limit_train_batches=4))["steps"] == 4
+    assert slurm() == ["requeue 7"]
+    assert "does not queue" not in capfd.readouterr().err
+
+
 def test_the_work_goes_on_where_slurm_refuses(slurm, signals, monkeypatch, capfd):
     monkeypatch.setenv("REFUSES", "1")
     signals(1, signal.SIGUSR1)
