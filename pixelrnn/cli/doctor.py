@@ -11,6 +11,9 @@ from pixelrnn.cli import plain_arguments
 if TYPE_CHECKING:
     from pixelrnn.doctor.finding import Finding, Section
 
+NEEDS_EXTRA = "needs the extra "
+"""How the state of a data set begins that a package ships."""
+
 FETCH = "`pixelrnn data NAME` fetches, verifies and converts one"
 
 
@@ -42,11 +45,10 @@ def doctor(
     """
     from rich.console import Console
 
-    from pixelrnn import threads
     from pixelrnn.doctor import page
     from pixelrnn.training import process
 
-    process.set_up(threads.cores())
+    process.set_up(1)  # the sizes are small: a second thread would wait for the first
     console = Console()
     done = []
     for section in _sections(Path(paths["runs"]), Path(paths["data"]), network):
@@ -70,7 +72,7 @@ def _sections(runs: Path, data: Path, network: bool) -> Iterator["Section"]:
 
     title = f"pixelrnn {pixelrnn.__version__} on this machine"
     yield Section(title, list(machine.findings()))
-    title = "Kernels on the CPU: error of values and gradients, time, x speed of the reference"
+    title = "Kernels on the CPU, one thread: error of values and gradients; time, x the reference"
     yield Section(title, list(kernels.findings(torch.device("cpu"))))
     yield from gpu.sections()
     roots = {"runs": str(runs), "data": str(data)}
@@ -98,4 +100,6 @@ def _data_sets(root: Path) -> Iterator["Finding"]:
         if state in ("ready", "needs no files"):
             yield Finding(state, "ok", ", ".join(those), numbers=numbers)
         else:
-            yield Finding(state, "note", ", ".join(those), FETCH, numbers)
+            extra = state.removeprefix(NEEDS_EXTRA)
+            advice = FETCH if extra == state else f"pip install 'pixelrnn[{extra}]'"
+            yield Finding(state, "note", ", ".join(those), advice, numbers)
