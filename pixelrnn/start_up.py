@@ -11,26 +11,36 @@ from contextlib import contextmanager
 _SELDOM = (1_000_000, 10, 10)
 
 _usual: tuple[int, int, int] | None = None
+_began = False
 
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Search for cyclic garbage seldom, until `finished` is called or the block ends."""
-    global _usual
-    outer, before = _usual, gc.get_threshold()
-    if outer is None:
-        _usual = before
-        gc.set_threshold(*_SELDOM)
+    """Search for cyclic garbage seldom, until `finished` is called or the block ends.
+
+    Only the first block of a process does so: what comes later is imported already.
+    """
+    global _usual, _began
+    if _began:
+        yield
+        return
+    _began, _usual = True, gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
     try:
         yield
     finally:
-        if outer is None:
-            finished()
+        finished()
+        gc.unfreeze()
 
 
 def finished() -> None:
-    """Search for garbage as often as before `starting`: from here on there may be some."""
+    """Search for garbage as often as before `starting`: from here on there may be some.
+
+    What was imported is left out of these searches until the block ends: the first one would take
+    as long as all that were saved. So this is called before a model is built.
+    """
     global _usual
     if _usual is not None:
+        gc.freeze()
         gc.set_threshold(*_usual)
         _usual = None

@@ -4,6 +4,7 @@
 order; a shuffled split would leak writers into the test set.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class DigitsImages(ImageSet):
         return _SPLITS[split].stop - _SPLITS[split].start
 
 
+@functools.cache
 def _digits() -> Any:
     """What scikit-learn makes of its file: `images` (1797, 8, 8) and `target` (1797,)."""
     from sklearn.datasets import load_digits  # half a second, which other data sets do not need

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback
 
-from pixelrnn import start_up
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.excerpt import Drawn, Excerpt, at_hand
 from pixelrnn.data.sampler import BatchOrder
@@ -202,7 +201,6 @@ def _trained(
     clock = _Clock()
     ready.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
     with tracking.session(config, ready.loggers) as ready.trainer.loggers:
-        start_up.finished()
         ready.trainer.fit(ready.module, data)
     return _Training(
         clock,

@@ -229,6 +229,7 @@ def built(plan: Plan) -> Ready:
         ConfigError: a part cannot be built, or parts do not fit each other.
         DataError: the data cannot be had.
     """
+    start_up.finished()
     config, data = plan.config, plan.data
     layout = devices.layout(config)
     checks.check_settings(config, data)
@@ -276,7 +277,6 @@ def _fit_and_evaluate(plan: Plan, ready: Ready) -> tuple[dict[str, Any], ImageDi
         process.say(f"resuming from step {resume.step} of {resume.path}")
     if process.is_writer():
         record.start(run, config, accelerator=ready.layout.accelerator)
-    start_up.finished()
     started = time.monotonic()
     with checkpoint.explained(resume):
         trainer.fit(module, plan.data, ckpt_path=None if resume is None else resume.path)
