@@ -64,7 +64,7 @@ def words(model: str, steps: int, *more: str) -> list[str]:
         *(f"data.batch_size={RAGGED}", f"trainer.max_steps={steps}", "trainer.max_epochs=-1"),
         *("trainer.log_every_n_steps=1", "logger=csv", "threads=1", "folder=run"),
         *("callbacks.progress=null", "callbacks.summary=null", "callbacks.samples=null"),
-        *("callbacks.learning_rate=null", "evaluate=[test]", *more),
+        *("callbacks.learning_rate=null", "evaluate=[test]", "data.eval_batch_size=256", *more),
     ]
 
 

@@ -135,7 +135,11 @@ def explained(words: Sequence[str], multirun: bool = False) -> Iterator[None]:
         if choice and f"scale={choice[2]}" in words:
             raise _no_such_scale(words, *choice.groups()) from error
         with initialized(words) as groups:
-            raise ConfigError(refusals.line(error, words, groups, multirun)) from error
+            try:
+                line = refusals.line(error, words, groups, multirun)
+            except (HydraException, OmegaConfBaseException) as other:  # no group can be looked at
+                line = refusals.of_hydra(other)
+        raise ConfigError(line) from error
     except ValueError as error:  # Hydra's, where a word gives null or a number to a group
         if "Config group override" not in str(error):
             raise

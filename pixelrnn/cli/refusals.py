@@ -65,7 +65,7 @@ def line(error: Exception, words: Sequence[str], groups: Groups, multirun: bool)
         wrong += [text for override in keys for text in _wrong_key(override, config)]
         if not wrong:
             wrong = list(_cut_off(keys))
-    return "; ".join(wrong) or _of_hydra(error)
+    return "; ".join(wrong) or of_hydra(error)
 
 
 def no_names(words: Sequence[str], groups: Groups) -> str:
@@ -205,7 +205,7 @@ def _cut_off(keys: list[Override]) -> Iterator[str]:
                 yield f"{override.input_line}: {word} leaves no such key; give one of the two"
 
 
-def _of_hydra(error: Exception) -> str:
+def of_hydra(error: Exception) -> str:
     """What Hydra says itself, in one line."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")

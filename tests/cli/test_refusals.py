@@ -31,6 +31,7 @@ LINES = [
     ("model=pixelcnn,row_lstm", "model=pixelcnn,row_lstm: several values need a multirun"),
     ("model.hidden=[", "model.hidden=[: not an override (no viable alternative at input '[')"),
     ("hydra.job.nme=x", "hydra.job.nme: no such key; did you mean hydra.job.name"),
+    ("model= hydra.searchpath=", "hydra.searchpath must be a list of strings"),
     ("~loger", "loger: no such key; did you mean logger?"),
     ("seed.x=3", "seed.x: no such key; seed has no keys"),
     ("seed", "seed: expected KEY=VALUE; `pixelrnn train --help` lists the keys"),
