@@ -137,7 +137,7 @@ def test_draws_of_an_image_are_of_its_class():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [({"draws": 0}, "at least 1, got 0"), ({"generator": for_images(0, 3), "draws": 2}, "of 6")],
-    ids=str,
+    ids=["draws", "generators"],
 )
 def test_wrong_draws_are_refused(arguments, text):
     model = PIXELCNN(SHAPE, LEVELS)
