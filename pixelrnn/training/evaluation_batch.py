@@ -75,7 +75,7 @@ def peak_bytes(model: ImageDistribution, images: int) -> int:
         model: on any device.
         images: how many are scored together, at least 1.
     """
-    device = next(model.parameters()).device
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     dtype = symbols.dtype(model.levels)
     blank = torch.zeros(images, *model.image_shape, dtype=dtype, device=device)
     labels = None if model.classes is None else torch.zeros(images, dtype=torch.int64).to(device)

@@ -17,6 +17,7 @@ QUIET = [
     "callbacks.samples=null",
     "callbacks.progress=null",
     "data.batch_size=128",
+    "data.eval_batch_size=256",  # else a line says what auto means
 ]
 
 TINY = [

@@ -4,6 +4,7 @@ import importlib
 import inspect
 
 import hydra
+import numpy as np
 import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,7 @@ from pixelrnn.training.settings import Settings
 
 CONF = shipped.conf()
 FILES = sorted(CONF.rglob("*.yaml"))
+OWN_FILES = {("data", "images"), ("data", "codes")}
 
 
 def composed(config_name, *overrides) -> DictConfig:
@@ -31,11 +33,17 @@ def choices(group):
 
 
 @pytest.mark.parametrize("group", ["data", "model", "optimizer", "scheduler", "likelihood"])
-def test_every_choice_composes_and_is_valid(group):
+def test_every_choice_composes_and_is_valid(group, tmp_path):
     for choice in choices(group):
         if (group, choice) == ("likelihood", "bernoulli"):
             continue
-        config = composed("train", f"{group}={choice}", "logger=csv")
+        words = [f"{group}={choice}", "logger=csv"]
+        if (group, choice) in OWN_FILES:
+            np.save(tmp_path / "own.npy", np.arange(16 * 64, dtype=np.uint8).reshape(16, 8, 8))
+            words += [f"data.path={tmp_path / 'own.npy'}", "data.layout=NHW"][
+                : 2 - (choice == "codes")
+            ]
+        config = composed("train", *words)
         run.prepare(compose.plain(config))
 
 

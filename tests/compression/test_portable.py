@@ -83,7 +83,7 @@ def test_operations_that_are_not_known_are_refused():
         torch.add(SPREAD, SPREAD, alpha=0.3)
 
 
-@pytest.mark.parametrize("levels", [2, 256])
+@pytest.mark.parametrize("levels", [pytest.param(2, marks=pytest.mark.slow), 256])
 @pytest.mark.parametrize("case", CATALOGUE, ids=name_of)
 def test_an_image_has_the_same_tables_in_any_batch(case, levels):
     image_shape = (3, 3, 4)

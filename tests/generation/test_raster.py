@@ -53,14 +53,14 @@ def largest_difference(model, n=2):
     )
 
 
-@pytest.mark.parametrize("levels", [2, 5])
+@pytest.mark.parametrize("levels", [pytest.param(2, marks=pytest.mark.slow), 5])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("case", [*CAUSAL, EMPTY_GROUPS], ids=name_of)
 def test_conditionals_are_those_of_the_whole_forward(case, shape, levels):
     assert largest_difference(case(shape, levels)) < 1e-10
 
 
-@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("case", CAUSAL, ids=name_of)
 def test_same_uniforms_same_images(case, n):
     model = case((3, 3, 4), 5)

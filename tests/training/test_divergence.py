@@ -84,9 +84,11 @@ def test_nothing_of_the_step_is_saved_and_the_message_is_true(tmp_path, kind, wh
     [
         (NoLoss, AT, {}),
         (NoGradient, AT, TWO_BATCHES),
-        (NoLoss, STEPS_PER_EPOCH, TWO_BATCHES),  # the first step of an epoch
-        (NoGradient, STEPS_PER_EPOCH - 1, {}),  # the last one
-        (NoLoss, 0, {}),
+        pytest.param(
+            NoLoss, STEPS_PER_EPOCH, TWO_BATCHES, marks=pytest.mark.slow
+        ),  # first of an epoch
+        pytest.param(NoGradient, STEPS_PER_EPOCH - 1, {}, marks=pytest.mark.slow),  # the last one
+        pytest.param(NoLoss, 0, {}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

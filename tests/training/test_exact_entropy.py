@@ -46,7 +46,8 @@ def _trainer(**settings):
 
 
 def _mesh():
-    return Mesh(height=3, width=3, levels=4, train_size=64, val_size=300, test_size=50)
+    sizes = {"train_size": 64, "val_size": 300, "test_size": 50}
+    return Mesh(height=3, width=3, levels=4, eval_batch_size=64, **sizes)
 
 
 def _passes(module, data, stage, callback):
@@ -110,7 +111,7 @@ def test_the_truth_has_no_regret_and_cheating_is_noticed(caplog):
 
 
 def test_a_step_that_returns_log_prob_is_not_repeated():
-    data = Mesh(height=3, width=3, levels=4, train_size=64, val_size=50)
+    data = Mesh(height=3, width=3, levels=4, train_size=64, val_size=50, eval_batch_size=64)
     metrics = _passes(_Returns(_True(data)), data, "validate", EntropyGap())
     assert metrics["val/regret"] == 0
 
@@ -127,7 +128,7 @@ def test_loaders_without_a_data_module_need_the_data():
 
 
 def test_other_data_are_left_alone():
-    data = Digits()
+    data = Digits(eval_batch_size=64)
     module = PixelModule(PixelCNN(data.image_shape, data.levels, hidden=3, layers=1))
     metrics = _passes(module, data, "validate", EntropyGap())
     assert not [name for name in metrics if "gap" in name or "regret" in name]

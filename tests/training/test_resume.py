@@ -97,7 +97,13 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def every_third_fast(cases):
+    """The others are slow tests: each is a training or two."""
+    slow = [pytest.param(case, marks=pytest.mark.slow) for case in cases]
+    return [case if index % 3 == 0 else slow[index] for index, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("moment", every_third_fast(MOMENTS), ids=str)
 def test_interrupted_equals_uninterrupted(tmp_path, whole, moment):
     with pytest.raises(Interrupted) as caught, interruption.watching():
         fit(tmp_path, At(*moment, interrupt()))
@@ -106,7 +112,7 @@ def test_interrupted_equals_uninterrupted(tmp_path, whole, moment):
     assert_same_run(whole(), tmp_path)
 
 
-@pytest.mark.parametrize("moment", MOMENTS[::2], ids=str)
+@pytest.mark.parametrize("moment", every_third_fast(MOMENTS[::2]), ids=str)
 def test_killed_equals_uninterrupted(tmp_path, whole, moment):
     """Also the part of the curves that was written after the last checkpoint is not doubled."""
     with pytest.raises(Killed):
@@ -117,19 +123,24 @@ def test_killed_equals_uninterrupted(tmp_path, whole, moment):
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"workers": 2},
-        {"decay": None},
-        {"val_check_interval": 4},  # twice in an epoch, and not at its end
-        {"limit_val_batches": 0},
-        {"check_val_every_n_epoch": 2},
-        {"max_steps": 10},  # ends within an epoch
-        {"accumulate_grad_batches": 4},  # the last step of an epoch has two batches
-        {"accumulate_grad_batches": 4, "val_check_interval": 3},  # validates within a step
-        {"kind": RowLSTM},
-        {"kind": DiagonalBiLSTM},
-        {"kind": partial(PixelSNAIL, dropout=0.5, convolutions=1), "accumulate_grad_batches": 2},
-    ],
+    every_third_fast(
+        [
+            {"workers": 2},
+            {"decay": None},
+            {"val_check_interval": 4},  # twice in an epoch, and not at its end
+            {"limit_val_batches": 0},
+            {"check_val_every_n_epoch": 2},
+            {"max_steps": 10},  # ends within an epoch
+            {"accumulate_grad_batches": 4},  # the last step of an epoch has two batches
+            {"accumulate_grad_batches": 4, "val_check_interval": 3},  # validates within a step
+            {"kind": RowLSTM},
+            {"kind": DiagonalBiLSTM},
+            {
+                "kind": partial(PixelSNAIL, dropout=0.5, convolutions=1),
+                "accumulate_grad_batches": 2,
+            },
+        ]
+    ),
     ids=str,
 )
 @pytest.mark.parametrize("at", [pytest.param(6, marks=pytest.mark.slow), 9])

@@ -44,7 +44,7 @@ def trainer(**settings):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("with_module", [True, False])
+@pytest.mark.parametrize("with_module", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_schedule_ends_with_the_training(settings, steps, with_module):
     lengths = []
 
