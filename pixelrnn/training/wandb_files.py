@@ -136,10 +136,10 @@ def whole(run: Path, session: Session, summary: dict[str, Any]) -> list[Path]:
         if goes_on and piece.first + piece.rows >= expected:
             return [piece.file, *later]
     put_aside(run, [piece.file for piece in found if piece.file not in later])
+    known = {piece.file for piece in pieces(run)}  # W&B's names are of seconds, and may come again
     with session() as (logger,):
         log_history(logger, rows, run)
         logger.experiment.summary.update(summary)
-    known = {*later, *(piece.file for piece in found)}
     (written,) = (piece for piece in pieces(run) if piece.file not in known)
     if not written.ended or (expected > before and written.first + written.rows < expected):
         raise RunError(f"{run}: W&B did not write a whole file; is the disc full?")

@@ -17,7 +17,6 @@ QUIET = [
     "callbacks.samples=null",
     "callbacks.progress=null",
     "data.batch_size=128",
-    "data.eval_batch_size=256",  # else a line says what auto means
 ]
 
 TINY = [

@@ -21,7 +21,7 @@ from pixelrnn.errors import ConfigError, RunError
 from tests.cli.commands import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
-WORDS = TINY[1:]
+WORDS = [*TINY[1:], "data.eval_batch_size=256"]  # of auto, a line says what it means
 
 
 def state_of_the_process():
