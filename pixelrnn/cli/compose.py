@@ -27,6 +27,9 @@ from pixelrnn.runs import naming
 TRAIN = "train"
 """The primary configuration, conf/train.yaml."""
 
+_WRONG = (TypeError, AttributeError, LookupError, RecursionError, AssertionError)
+"""What Hydra and OmegaConf raise, besides their own errors, for words without a configuration."""
+
 _ONE_AT_A_TIME = threading.RLock()
 """Hydra keeps its state in the process: threads that compose take turns."""
 
@@ -60,7 +63,7 @@ def job(words: Sequence[str]) -> DictConfig:
     with explained(words):
         try:
             return hydra.compose(TRAIN, list(words), return_hydra_config=True)
-        except (TypeError, AttributeError, LookupError, RecursionError) as error:
+        except _WRONG as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise ConfigError(f"{' '.join(words)}: Hydra cannot compose this ({reason})") from error
 
