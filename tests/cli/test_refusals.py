@@ -132,7 +132,14 @@ def test_sources_are_read_through_packages_bases_and_factories(tmp_path, monkeyp
     assert source_text.constructor("no_such_package.Thing") is None
 
 
-def test_words_of_a_multirun_that_make_no_configuration_are_one_line(capfd):
-    assert main(["train", "-m", "model.hidden=", "+hydra.sweeper.params.seed='0,1'"]) == 2
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model.hidden=", "+hydra.sweeper.params.seed='0,1'"], "Hydra cannot compose this"),
+        (["hydra.sweeper=null"], "a multirun needs a sweeper"),
+    ],
+)
+def test_words_of_a_multirun_that_make_no_configuration_are_one_line(words, says, capfd):
+    assert main(["train", "-m", *words]) == 2
     (line,) = capfd.readouterr().err.strip().splitlines()
-    assert "Hydra cannot compose this" in line
+    assert says in line

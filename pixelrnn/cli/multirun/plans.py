@@ -97,7 +97,10 @@ def _overrides(words: Sequence[str], groups: Groups) -> dict[str, Override]:
     parser = groups.parser()
     typed = parser.parse_overrides(list(words))
     plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
-    params = compose.job(plain).hydra.sweeper.get("params") or {}
+    sweeper = compose.job(plain).hydra.sweeper
+    if sweeper is None:
+        raise ConfigError("hydra.sweeper=null: a multirun needs a sweeper; leave the word out")
+    params = sweeper.get("params") or {}
     given = parser.parse_overrides([f"{key}={values}" for key, values in params.items()])
     return {override.get_key_element(): override for override in [*given, *typed]}
 
