@@ -131,10 +131,10 @@ def _values(override: Override) -> list[str]:
 
 
 def _first(override: Override) -> str:
-    """The override with the first of its values."""
+    """The override with the first of its values; with none if it sweeps over nothing."""
     if not override.is_discrete_sweep():
         return str(override.input_line)
-    return f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+    return f"{override.key_or_group}={next(iter(override.sweep_string_iterator()), '')}"
 
 
 def _wrong_key(override: Override, config: dict[Any, Any]) -> Iterator[str]:

@@ -137,6 +137,7 @@ def test_sources_are_read_through_packages_bases_and_factories(tmp_path, monkeyp
     [
         (["model.hidden=", "+hydra.sweeper.params.seed='0,1'"], "Hydra cannot compose this"),
         (["hydra.sweeper=null"], "a multirun needs a sweeper"),
+        (["model=,", "model=range(0)"], "model=,"),
     ],
 )
 def test_words_of_a_multirun_that_make_no_configuration_are_one_line(words, says, capfd):
