@@ -18,7 +18,8 @@ class Stem(nn.Module):
     """The first convolution, under mask A; it is 7 x 7 in the paper.
 
     With `row_end`, every pixel also sees the last pixel of the row above, through a linear map.
-    That one pixel is all that the Diagonal BiLSTM misses of its context, at any depth.
+    That one pixel is all that the Diagonal BiLSTM misses of its context, at any depth. The map
+    begins at zero and takes no random numbers: the network begins as the one without it.
 
     Args:
         colors: C; of embedded symbols, the features of all of them (`CausalModel.inputs`).
@@ -43,7 +44,10 @@ class Stem(nn.Module):
         super().__init__()
         size = (kernel_size, kernel_size)
         self.conv = MaskedConv2d("A", colors, features, size, color_groups, 1, conditions)
-        self.row_end = nn.Linear(colors, features, bias=False) if row_end else None
+        self.row_end: nn.Linear | None = None
+        if row_end:
+            self.row_end = nn.utils.skip_init(nn.Linear, colors, features, bias=False)
+            nn.init.zeros_(self.row_end.weight)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the layer to whole images: (H, W, B, C) -> (H, W, B, F)."""
