@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.doctor.rung import BFLOAT16, FLOAT32, Rung, Shapes
-from pixelrnn.ops import attention, few_rows, native_taps, skew, tap_conv
+from pixelrnn.ops import attention, few_rows, gates, native_taps, skew, tap_conv
 from pixelrnn.ops.conv_blocks import dispatch as conv_blocks
 from pixelrnn.ops.conv_blocks import native_blocks
 from pixelrnn.ops.conv_blocks import reference as conv_blocks_reference
@@ -30,6 +30,7 @@ def rungs() -> Iterator[Rung]:
     yield single_position_rung()
     yield from tap_conv_rungs()
     yield conv_blocks_rung()
+    yield from gate_rungs()
     yield few_rows_rung()
     yield from attention_rungs()
 
@@ -185,6 +186,21 @@ def _blocks(stack: Callable, x: Tensor, *tensors: Tensor) -> Tensor:
     pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
     blocks = [BlockWeights(*pairs[:4]), BlockWeights(*pairs[4:])]
     return torch.cat(stack(x, blocks), dim=-1)
+
+
+def gate_rungs() -> Iterator[Rung]:
+    """Yield the gates of the Gated PixelCNN and of the PixelSNAIL."""
+    for name, squashed in (("gate", True), ("gate without tanh", False)):
+        yield Rung(
+            name,
+            partial(gates.gated, squashed=squashed),
+            partial(gates.reference, squashed=squashed),
+            ((3, 4, 2, 34),),
+            ((28, 28, 16, 64),),
+            dtypes=(FLOAT32,),
+            device="cpu",
+            source=gates.SOURCE,
+        )
 
 
 def few_rows_rung() -> Rung:
