@@ -1,11 +1,12 @@
 """The horizontal half of a layer of the Gated PixelCNN (van den Oord et al. 2016, figure 2)."""
 
+import torch
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.dropout import Dropout
-from pixelrnn.layers.gate import gate
+from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import masks
 
@@ -44,6 +45,11 @@ class GatedBlock(nn.Module):
         )
         self.dropout = Dropout(dropout)
         self.out = MaskedConv2d("B", features, features, (1, 1), color_groups)
+        with torch.no_grad():
+            if mask_type == "A":  # the stream begins as large as what its gate was given
+                self.out.weight.mul_(KEPT_BEHIND_GATE)
+            else:  # what a block adds is small beside the stream
+                self.conv.weight.mul_(KEPT)
 
     def compose(self, x: Tensor, run: Run, link: Tensor) -> Tensor:
         """Apply the block.

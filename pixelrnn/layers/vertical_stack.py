@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.conditioning import NOTHING, Conditions, conditioning
-from pixelrnn.layers.gate import gate
+from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate
 from pixelrnn.layers.masked_conv import MIN_FEATURES_FOR_PRODUCTS
 from pixelrnn.layers.steps.base import Step
 from pixelrnn.layers.steps.vertical_stack import VerticalStep
@@ -123,12 +123,18 @@ class VerticalStack(nn.Module):
         self.color_groups = color_groups
         self.checkpoint_layers = checkpoint_layers
         self.parts = 2 * layers  # put out, each split into colour groups on its own
-        self.layers = nn.ModuleList(
+        all_layers = [
             VerticalLayer(features, features, kernel_size, conditions)
             if index
             else VerticalLayer(colors, features, first_kernel_size, conditions)
             for index in range(layers)
-        )
+        ]
+        with torch.no_grad():
+            for layer in all_layers[1:]:
+                layer.conv.weight.mul_(KEPT_BEHIND_GATE)
+            for layer in all_layers:
+                layer.link.weight.mul_(KEPT)
+        self.layers = nn.ModuleList(all_layers)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Apply the stack to whole images: (H, W, B, C) -> (H, W, B, L * 2 p)."""

@@ -69,3 +69,30 @@ def test_a_residual_first_layer_is_found():
     model = randomise(GatedPixelCNN((1, 3, 3), 2, **SMALL).double())
     model.stem.residual = True
     assert abs(total(model) - 1) > 1e-6
+
+
+def second_moments(model, images):
+    """Of what the convolutions and the links of the vertical stack put out, layer by layer."""
+    found = []
+    for layer in model.vertical.layers:
+        for part in (layer.conv, layer.link):
+            part.register_forward_hook(lambda _, inputs, y: found.append(y.square().mean().item()))
+    model.log_prob(images)
+    return found
+
+
+@pytest.mark.parametrize(("hidden", "layers"), [(16, 20), (48, 4)])
+def test_the_image_reaches_all_of_the_vertical_stack(hidden, layers):
+    """From the first step on, in values and in gradients, although no layer of it is residual.
+
+    With the weights that other layers begin with, the second moment of each layer would be a
+    twelfth of that of the layer below.
+    """
+    torch.manual_seed(0)
+    model = GatedPixelCNN((3, 12, 12), 256, hidden, layers, head_width=16, kernel_size=3)
+    images = random_images(4, (3, 12, 12), 256)
+    moments = second_moments(model, images)
+    assert min(moments) > 0.02 * moments[0]
+    model.log_prob(images).sum().backward()
+    gradients = [layer.conv.weight.grad.square().mean().sqrt() for layer in model.vertical.layers]
+    assert min(gradients) > 1e-3 * gradients[0]
