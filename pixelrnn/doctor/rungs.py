@@ -13,12 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from pixelrnn.doctor import block_rungs
 from pixelrnn.doctor.rung import BFLOAT16, FLOAT32, Rung, Shapes
 from pixelrnn.ops import attention, few_rows, gates, native_taps, skew, tap_conv
-from pixelrnn.ops.conv_blocks import dispatch as conv_blocks
-from pixelrnn.ops.conv_blocks import native_blocks
-from pixelrnn.ops.conv_blocks import reference as conv_blocks_reference
-from pixelrnn.ops.conv_blocks.reference import BlockWeights
 from pixelrnn.ops.conv_lstm import dispatch, native_cell, native_loops, reference, single_position
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.ops.self_check import Function
@@ -29,7 +26,7 @@ def rungs() -> Iterator[Rung]:
     yield from conv_lstm_rungs()
     yield single_position_rung()
     yield from tap_conv_rungs()
-    yield conv_blocks_rung()
+    yield from block_rungs.rungs()
     yield from gate_rungs()
     yield few_rows_rung()
     yield from attention_rungs()
@@ -152,40 +149,6 @@ def _tap_conv(
     convolve: Function, offsets: list[tap_conv.Offset], x: Tensor, weight: Tensor, bias: Tensor
 ) -> Tensor:
     return convolve(x, weight, bias, offsets)
-
-
-def conv_blocks_rung() -> Rung:
-    """Return two residual blocks of PixelCNN with their skips."""
-    small, scales = _block_sizes(3, 4, 2, 9)
-    large, _ = _block_sizes(28, 28, 16, 16)
-    return Rung(
-        "conv_blocks",
-        partial(_blocks, conv_blocks.conv_blocks),
-        partial(_blocks, conv_blocks_reference.stack),
-        small,
-        large,
-        scales=scales,
-        dtypes=(FLOAT32,),
-        device="cpu",
-        source=native_blocks.SOURCE,
-    )
-
-
-def _block_sizes(
-    height: int, width: int, batch: int, hidden: int
-) -> tuple[Shapes, tuple[float, ...]]:
-    """Return the shapes of the map and of the weights of two blocks, and their scales."""
-    h, stream = hidden, 2 * hidden
-    pairs = ((h, stream), (h,), (h, h, 3, 3), (h,), (stream, h), (stream,), (stream, stream))
-    inputs = stream, 1, 5 * h, 1, h, 1, stream, 1
-    shapes = ((height, width, batch, stream), *2 * (*pairs, (stream,)))
-    return shapes, (1.0, *2 * tuple(number**-0.5 for number in inputs))
-
-
-def _blocks(stack: Callable, x: Tensor, *tensors: Tensor) -> Tensor:
-    pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
-    blocks = [BlockWeights(*pairs[:4]), BlockWeights(*pairs[4:])]
-    return torch.cat(stack(x, blocks), dim=-1)
 
 
 def gate_rungs() -> Iterator[Rung]:

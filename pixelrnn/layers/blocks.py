@@ -2,16 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
-from pixelrnn.layers.masked_conv import MaskedConv2d
-from pixelrnn.ops.conv_blocks import dispatch
+from pixelrnn.layers.lstm_state import LSTMState
+from pixelrnn.layers.masked_conv import MaskedConv2d, MaskedWeight
+from pixelrnn.ops.conv_blocks import dispatch as conv_blocks
 from pixelrnn.ops.conv_blocks.reference import BlockWeights
-from pixelrnn.ops.skips import added, from_inside
+from pixelrnn.ops.conv_lstm.dispatch import Kernel
+from pixelrnn.ops.lstm_blocks import dispatch as lstm_blocks
+from pixelrnn.ops.lstm_blocks import reference as lstm_reference
+from pixelrnn.ops.skips import Pair, added, from_inside
 
 
 class Block(nn.Module, ABC):
@@ -20,6 +24,14 @@ class Block(nn.Module, ABC):
     @abstractmethod
     def compose(self, x: Tensor, run: Run) -> Tensor:
         """Apply the block: (..., 2h) -> (..., 2h)."""
+
+
+class Recurrent(Protocol):
+    """What a layer is that an `LSTMBlock` holds."""
+
+    kernel: Kernel
+    input_to_state: MaskedWeight
+    state: LSTMState
 
 
 class LSTMBlock(Block):
@@ -102,17 +114,45 @@ def at_once(
     """
     all_blocks = cast(list[ConvBlock], list(blocks))
     first = all_blocks[0]
-    if first.conv.conditioning is not None or not dispatch.served(x, first.down.weight):
+    if first.conv.conditioning is not None or not conv_blocks.served(x, first.down.weight):
         return None
     layers = [[each.down, each.conv, each.up] for each in all_blocks]
     for index, skip in enumerate(cast(list[MaskedConv2d], list(skips))):
         layers[index].append(skip)
-    weights = [
-        BlockWeights(*((layer.weight_up_to_centre(), layer.bias) for layer in each))
-        for each in layers
-    ]
-    y, total = dispatch.conv_blocks(x, weights, first.residual, recompute)
+    weights = [BlockWeights(*(_pair(layer) for layer in each)) for each in layers]
+    y, total = conv_blocks.conv_blocks(x, weights, first.residual, recompute)
     return y, [] if total is None else [total]
+
+
+def lstms_at_once(
+    blocks: Iterable[nn.Module], skips: Iterable[nn.Module], x: Tensor, recompute: bool
+) -> tuple[Tensor, list[Tensor]] | None:
+    """Do for blocks of type `LSTMBlock` what `at_once` does (`ops/lstm_blocks`)."""
+    all_blocks = cast(list[LSTMBlock], list(blocks))
+    lstms = cast(list[Recurrent], [block.lstm for block in all_blocks])
+    first = lstms[0]
+    if first.input_to_state.conditioning is not None:
+        return None
+    if not lstm_blocks.served(x, first.state.weight, first.kernel):
+        return None
+    of_skips = [_pair(skip) for skip in cast(list[MaskedConv2d], list(skips))]
+    weights = [
+        lstm_reference.BlockWeights(
+            _pair(lstm.input_to_state),
+            lstm.state.weight,
+            lstm.state.hidden,
+            lstm.state.cell,
+            _pair(block.up),
+            of_skips[index] if of_skips else None,
+        )
+        for index, (block, lstm) in enumerate(zip(all_blocks, lstms, strict=True))
+    ]
+    y, total = lstm_blocks.lstm_blocks(x, weights, all_blocks[0].residual, recompute)
+    return y, [] if total is None else [total]
+
+
+def _pair(layer: MaskedWeight) -> Pair:
+    return layer.weight_up_to_centre(), layer.bias
 
 
 def skipped_from_inside(
@@ -136,7 +176,7 @@ def skipped_from_inside(
     """
     all_blocks = cast(list[LSTMBlock], list(blocks))
     of_skips, of_ups = (
-        [(layer.weight_up_to_centre(), layer.bias) for layer in cast(Iterable[MaskedConv2d], each)]
+        [_pair(layer) for layer in cast(Iterable[MaskedConv2d], each)]
         for each in (skips, [block.up for block in all_blocks])
     )
     asides, total = from_inside(x, of_skips, of_ups, all_blocks[0].residual)

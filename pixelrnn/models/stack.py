@@ -172,10 +172,15 @@ class LSTMStack(StackModel, LSTMSettings):
     def through_blocks(
         self, x: Tensor, run: Run, others: Sequence[tuple[Tensor, ...]] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """See `StackModel.through_blocks`; the skips of whole images see what is inside blocks.
+        """See `StackModel.through_blocks`; whole images go through all blocks in one call.
 
-        On GPUs and under autocast, where nobody measured it, they do not.
+        Where that is not possible (`ops/lstm_blocks`), the skips of whole images see what is inside
+        blocks; on GPUs and under autocast, where nobody measured it, they do not.
         """
+        if is_whole(run):
+            found = blocks.lstms_at_once(self.blocks, self.skips, x, self.checkpoint_layers)
+            if found is not None:
+                return found
         plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
         if plain or not self.skips or not is_whole(run):
             return super().through_blocks(x, run, others)

@@ -53,11 +53,11 @@ struct Weight {
     Index inputs, outputs;  // padded
 };
 
-template <int R, int V, Index Width, class Done>
-inline void multiply(const float* x, Index width, const Taps& taps, const float* weight,
-                     const Done& done) {
+// sums += what the taps of R pixels give. A call would keep the sums in memory.
+template <int R, int V, Index Width>
+[[gnu::always_inline]] inline void accumulate(Vector (&sums)[R][V], const float* x,
+                                              Index width, const Taps& taps, const float* weight) {
     const Index inputs = Width ? Width : width;
-    Vector sums[R][V] = {};
     for (Index tap = 0; tap < taps.count; ++tap) {
         const float* from = x + taps.offsets[tap];
         for (Index k = 0; k < inputs; ++k, weight += V * lanes) {
@@ -67,6 +67,13 @@ inline void multiply(const float* x, Index width, const Taps& taps, const float*
                 for (int v = 0; v < V; ++v) sums[r][v] += w[v] * from[r * inputs + k];
         }
     }
+}
+
+template <int R, int V, Index Width, class Done>
+inline void multiply(const float* x, Index width, const Taps& taps, const float* weight,
+                     const Done& done) {
+    Vector sums[R][V] = {};
+    accumulate<R, V, Width>(sums, x, width, taps, weight);
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) done(r, v * lanes, sums[r][v]);
 }
@@ -112,20 +119,69 @@ inline void product(const float* x, const Weight& weight, const Taps& taps, Inde
     }
 }
 
+// Pixels that lie one after the other, their weight, and where its taps read.
+struct Factor {
+    const float* x;
+    Weight weight;
+    Taps taps;
+};
+
+template <int V, Index A, Index B, class Done>
+inline void panel_of_two(const Factor& a, const Factor& b, Index pixels, Index first,
+                         const Done& done) {
+    const Index a_width = A ? A : a.weight.inputs, b_width = B ? B : b.weight.inputs;
+    const float* of_a = a.weight.data + first * a.weight.inputs * a.taps.count;
+    const float* of_b = b.weight.data + first * b.weight.inputs * b.taps.count;
+    Index pixel = 0;
+    const auto some = [&](auto count) {
+        for (; pixel + count() <= pixels; pixel += count()) {
+            Vector sums[count()][V] = {};
+            accumulate<count(), V, A>(sums, a.x + pixel * a_width, a_width, a.taps, of_a);
+            accumulate<count(), V, B>(sums, b.x + pixel * b_width, b_width, b.taps, of_b);
+            for (int r = 0; r < count(); ++r)
+                for (int v = 0; v < V; ++v) done(pixel + r, first + v * lanes, sums[r][v]);
+        }
+    };
+    some(std::integral_constant<int, pixels_at_once>());
+    some(std::integral_constant<int, 4>());
+    some(std::integral_constant<int, 1>());
+}
+
+template <Index A, Index B, class Done>
+inline void panels_of_two(const Factor& a, const Factor& b, Index pixels, const Done& done) {
+    Index first = 0;
+    for (; first + 2 * lanes <= a.weight.outputs; first += 2 * lanes)
+        panel_of_two<2, A, B>(a, b, pixels, first, done);
+    if (first < a.weight.outputs) panel_of_two<1, A, B>(a, b, pixels, first, done);
+}
+
+// The sum of two products with the same outputs, handed to `done` like that of one.
+template <class Done>
+inline void product(const Factor& a, const Factor& b, Index pixels, const Done& done) {
+    const Index widths[] = {a.weight.inputs, b.weight.inputs};
+    const auto are = [&](Index x, Index y) { return widths[0] == x && widths[1] == y; };
+    if (are(32, 16)) return panels_of_two<32, 16>(a, b, pixels, done);
+    if (are(32, 32)) return panels_of_two<32, 32>(a, b, pixels, done);
+    if (are(64, 32)) return panels_of_two<64, 32>(a, b, pixels, done);
+    if (are(64, 64)) return panels_of_two<64, 64>(a, b, pixels, done);
+    return panels_of_two<0, 0>(a, b, pixels, done);
+}
+
+// The vectors of a pixel lie `apart` in g and in the sums.
 template <int K, int V>
-inline void outer_block(const float* x, Index x_width, const float* g, Index g_width, Index pixels,
-                        float* to) {
+inline void outer_block(const float* x, Index x_width, const float* g, Index g_width, Index g_apart,
+                        Index pixels, float* to, Index to_width, Index to_apart) {
     Vector sums[K][V];
     for (int k = 0; k < K; ++k)
-        for (int v = 0; v < V; ++v) sums[k][v] = load(to + k * g_width + v * lanes);
+        for (int v = 0; v < V; ++v) sums[k][v] = load(to + k * to_width + v * to_apart);
     for (Index p = 0; p < pixels; ++p, x += x_width, g += g_width) {
         Vector of[V];
-        for (int v = 0; v < V; ++v) of[v] = load(g + v * lanes);
+        for (int v = 0; v < V; ++v) of[v] = load(g + v * g_apart);
         for (int k = 0; k < K; ++k)
             for (int v = 0; v < V; ++v) sums[k][v] += of[v] * x[k];
     }
     for (int k = 0; k < K; ++k)
-        for (int v = 0; v < V; ++v) store(to + k * g_width + v * lanes, sums[k][v]);
+        for (int v = 0; v < V; ++v) store(to + k * to_width + v * to_apart, sums[k][v]);
 }
 
 // to[i, j] += sum over pixels of x[pixel, i] g[pixel, j].
@@ -135,10 +191,24 @@ inline void outer(const float* x, Index x_width, const float* g, Index g_width, 
         float* row = to + i * g_width;
         Index j = 0;
         for (; j + 2 * lanes <= g_width; j += 2 * lanes)
-            outer_block<outer_at_once, 2>(x + i, x_width, g + j, g_width, pixels, row + j);
+            outer_block<outer_at_once, 2>(x + i, x_width, g + j, g_width, lanes, pixels, row + j,
+                                          g_width, lanes);
         if (j < g_width)
-            outer_block<outer_at_once, 1>(x + i, x_width, g + j, g_width, pixels, row + j);
+            outer_block<outer_at_once, 1>(x + i, x_width, g + j, g_width, lanes, pixels, row + j,
+                                          g_width, lanes);
     }
+}
+
+// to[i, plane, j] += sum over pixels of x[pixel, i] g[plane, pixel, j], where an even number of
+// planes lie `apart`.
+inline void outer_planes(const float* x, Index x_width, const float* g, Index width, Index planes,
+                         Index apart, Index pixels, float* to) {
+    for (Index i = 0; i < x_width; i += outer_at_once)
+        for (Index plane = 0; plane < planes; plane += 2)
+            for (Index j = 0; j < width; j += lanes)
+                outer_block<outer_at_once, 2>(x + i, x_width, g + plane * apart + j, width, apart,
+                                              pixels, to + (i * planes + plane) * width + j,
+                                              planes * width, width);
 }
 
 // to[j] += sum over pixels of g[pixel, j].

@@ -132,7 +132,7 @@ def test_what_was_taken_is_in_the_record_and_in_the_folder():
     stored = json.loads(Path("run/environment.json").read_text())
     for environment in (stored, result["environment"]):
         assert environment["accelerator"] == "cpu"
-        assert any(line.startswith("conv_lstm kernel: ") for line in environment["kernels"])
+        assert any(line.startswith("lstm_blocks kernel: ") for line in environment["kernels"])
     assert result["config"]["trainer"]["accelerator"] == "auto"
 
 

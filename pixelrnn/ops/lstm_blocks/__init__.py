@@ -1,0 +1,1 @@
+"""A stack of recurrent residual blocks: the reference, and one C++ call."""
