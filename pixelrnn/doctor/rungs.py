@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pixelrnn.doctor import block_rungs
 from pixelrnn.doctor.rung import BFLOAT16, FLOAT32, Rung, Shapes
-from pixelrnn.ops import attention, few_rows, gates, native_taps, skew, tap_conv
+from pixelrnn.ops import attention, few_rows, gates, native_taps, pointwise_chain, skew, tap_conv
 from pixelrnn.ops.conv_lstm import dispatch, native_cell, native_loops, reference, single_position
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.ops.self_check import Function
@@ -28,6 +28,7 @@ def rungs() -> Iterator[Rung]:
     yield from tap_conv_rungs()
     yield from block_rungs.rungs()
     yield from gate_rungs()
+    yield pointwise_chain_rung()
     yield few_rows_rung()
     yield from attention_rungs()
 
@@ -164,6 +165,26 @@ def gate_rungs() -> Iterator[Rung]:
             device="cpu",
             source=gates.SOURCE,
         )
+
+
+def pointwise_chain_rung() -> Rung:
+    """Return the head of a network: two 1x1 convolutions, each after a ReLU."""
+
+    def pairs(function: Callable[..., Tensor]) -> Function:
+        return lambda x, *tensors: function(x, [tensors[:2], tensors[2:]])
+
+    layers = (48, 32), (48,), (16, 48), (16,)
+    return Rung(
+        "pointwise_chain",
+        pairs(pointwise_chain.pointwise_chain),
+        pairs(pointwise_chain.reference),
+        ((3, 5, 32), *layers),
+        ((28, 448, 32), *layers),
+        scales=(1.0, 32**-0.5, 1.0, 48**-0.5, 1.0),
+        dtypes=(FLOAT32,),
+        device="cpu",
+        source=pointwise_chain.SOURCE,
+    )
 
 
 def few_rows_rung() -> Rung:

@@ -1,9 +1,12 @@
 """The head: from the feature stream to the parameters of the distributions (table 1)."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
-from pixelrnn.layers.apply import Run
+from pixelrnn.layers.apply import Run, is_whole
 from pixelrnn.layers.masked_conv import MaskedConv2d
+from pixelrnn.ops.pointwise_chain import pointwise_chain, served
 
 
 def default_width(levels: int) -> int:
@@ -38,7 +41,15 @@ class Head(nn.Module):
         )
 
     def compose(self, x: Tensor, run: Run) -> Tensor:
-        """Apply the head: (..., in) -> (..., out)."""
+        """Apply the head: (..., in) -> (..., out).
+
+        Whole images go through all layers but the last in one call, where that can be.
+        """
+        if is_whole(run):
+            *inner, last = cast(list[MaskedConv2d], list(self.layers))
+            pairs = [(layer.weight_up_to_centre(), layer.bias) for layer in inner]
+            if served(x, pairs):
+                return run(last, pointwise_chain(x, pairs).relu())
         for layer in self.layers:
             x = run(layer, x.relu())
         return x

@@ -1,4 +1,4 @@
-"""The windows of few features, which only an input without gradient takes, give what `conv2d` does."""
+"""Windows of few features, which only an input without gradient takes, give what `conv2d` does."""
 
 import pytest
 import torch
