@@ -1,4 +1,4 @@
-"""Sampling: incremental against the oracle, cost against image height, arithmetic, same images.
+"""Sampling: incremental against the oracle, by height, arithmetic, same images; completions.
 
     python -m benchmarks.sampling [--quick] [--only TEXT] [--device cuda] [--out FILE]
 
@@ -7,6 +7,10 @@ multiplied; all its sub-pixels cost the same. Both use the same likelihood, sour
 oracle takes one or all of torch's threads, whichever was faster in that turn; the incremental walk
 takes as many as `generation.raster` gives it. Turns of both are interleaved in one process. Cost
 against height is in the processor's time on one thread, which other processes disturb less.
+
+So are completions of small images, as `pixelrnn complete` draws them: the draws of all images
+together, which share what is known, against each draw walked by itself. `benchmarks.completions`
+compares them with those of an earlier commit.
 """
 
 import contextlib
@@ -22,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import report
 from pixelrnn import threads
 from pixelrnn.generation import raster, reference
-from pixelrnn.generation.sources import Draw, Position
+from pixelrnn.generation.sources import Draw, Position, for_images
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.models.causal import CausalModel
 from pixelrnn.ops import timing
@@ -30,6 +34,7 @@ from pixelrnn.ops import timing
 MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
 WIDTH = 32
 HEIGHTS = (16, 32, 64)
+COMPLETED, DRAWS = 8, 4  # images, and completions of each
 Rows = list[dict[str, Any]]
 
 
@@ -187,6 +192,41 @@ def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
     return [{"what": what, "value": same}]
 
 
+def completions(kind: type[CausalModel], sizes: Sizes) -> Rows:
+    """The lower half of 8 images is drawn 4 times each, by the network of `pixelrnn train`."""
+    torch.manual_seed(0)
+    model = kind((1, 8, 8), levels=17, hidden=32, layers=2).eval().to(sizes.device)
+    images = torch.randint(17, (COMPLETED, 1, 8, 8), dtype=torch.uint8, device=sizes.device)
+    known = torch.arange(8, device=sizes.device)[:, None].expand(8, 8) < 4
+
+    def shared() -> torch.Tensor:
+        generators = for_images(0, COMPLETED * DRAWS)
+        return model.complete(images, known, generator=generators, draws=DRAWS)
+
+    def one_by_one() -> torch.Tensor:
+        repeated = images.repeat_interleave(DRAWS, dim=0)
+        generators = for_images(0, COMPLETED * DRAWS)
+        return model.complete(repeated, known, generator=generators, batch_size=1)
+
+    clock = time.process_time if sizes.device.type == "cpu" else time.perf_counter
+    with threads.limited(1):
+        found = report.interleave(
+            {"shared": shared, "one by one": one_by_one},
+            sizes.turns,
+            timing.wait_for(sizes.device),
+            clock,
+        )
+        same = int((shared() == one_by_one()).flatten(1).all(1).sum())
+    ratio = report.ratios(found["one by one"], found["shared"])
+    total = f"{COMPLETED} images x {DRAWS} draws (8x8, 17 levels, h=32, 2 layers)"
+    milliseconds = report.Spread.of([1e3 * seconds for seconds in found["shared"]])
+    return [
+        {"what": f"complete, ms: {total}", "value": milliseconds},
+        {"what": "complete, draws one by one / shared", "value": ratio, "target": ">= 5"},
+        {"what": f"complete, same images, of {len(images) * DRAWS}", "value": same},
+    ]
+
+
 def main() -> None:
     parser = report.parser(__doc__.splitlines()[0], "sampling")
     parser.add_argument("--only", default="", help="models whose name holds this text")
@@ -197,7 +237,7 @@ def main() -> None:
         {"model": kind.__name__, **row}
         for kind in MODELS
         if options.only in kind.__name__
-        for measure in (against_oracle, by_height, arithmetic, same_images)
+        for measure in (against_oracle, by_height, arithmetic, same_images, completions)
         for row in measure(kind, sizes)
     ]
     title = (

@@ -6,6 +6,8 @@ to the first unknown pixel are walked once up to there (`raster.generate`).
 Axes: `B` images generated together, `C` colours, `H W` image.
 """
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -30,8 +32,11 @@ class Knowing(Source, Protocol):
         """Say whether a pixel is known in every image. If so, `given` is asked for it."""
         ...
 
-    def given(self, row: int, column: int) -> Tensor:
-        """Give the symbols of a known pixel, integers (B, C); the source is not called for it."""
+    def given(self, row: int, columns: range) -> Tensor:
+        """Give the symbols of known pixels of a row, integers (B, C, columns).
+
+        The source is not called for them. It is asked for each of them once, from left to right.
+        """
         ...
 
 
@@ -55,9 +60,9 @@ class Unknowing:
         """See `Knowing.knows`."""
         return False
 
-    def given(self, row: int, column: int) -> Tensor:
+    def given(self, row: int, columns: range) -> Tensor:
         """See `Knowing.given`."""
-        raise KeyError((row, column))
+        raise KeyError((row, columns))
 
 
 def knowing(source: Source) -> Knowing:
@@ -85,11 +90,14 @@ class Completion:
         self.draw = draw
         self.copies = copies
         self.everywhere = known.all(0).tolist()
+        self.anywhere = known.any(0).tolist()
 
     def __call__(self, log_probs: Tensor, position: Position) -> Tensor:
         """See `Source`."""
         row, column, color = position
         drawn = self.draw(log_probs, position)
+        if not self.anywhere[row][column]:
+            return drawn
         given = self.images[:, color, row, column].to(drawn)
         return torch.where(self.known[:, row, column].to(drawn.device), given, drawn)
 
@@ -97,11 +105,11 @@ class Completion:
         """See `Knowing.knows`."""
         return bool(self.everywhere[row][column])
 
-    def given(self, row: int, column: int) -> Tensor:
+    def given(self, row: int, columns: range) -> Tensor:
         """See `Knowing.given`."""
         count, colors = self.images.shape[:2]
-        self.draw.skip(colors, count)
-        return self.images[:, :, row, column]
+        self.draw.skip(colors * len(columns), count)
+        return self.images[:, :, row, _slice(columns)]
 
 
 class Beforehand:
@@ -133,11 +141,14 @@ class Beforehand:
         """See `Knowing.knows`."""
         return self.known[row][column] or self.source.knows(row, column)
 
-    def given(self, row: int, column: int) -> Tensor:
+    def given(self, row: int, columns: range) -> Tensor:
         """See `Knowing.given`."""
+        return torch.stack([self._given(row, column) for column in columns], dim=-1)
+
+    def _given(self, row: int, column: int) -> Tensor:
         if self.known[row][column]:
             return self.images[:, :, row, column]
-        return self.source.given(row, column)
+        return self.source.given(row, range(column, column + 1))[..., 0]
 
 
 class OfSubsampled:
@@ -162,9 +173,10 @@ class OfSubsampled:
         """See `Knowing.knows`."""
         return self.source.knows(*self._place(row, column))
 
-    def given(self, row: int, column: int) -> Tensor:
+    def given(self, row: int, columns: range) -> Tensor:
         """See `Knowing.given`."""
-        return self.source.given(*self._place(row, column))
+        first, step = self._place(row, columns.start), self.factor[1] * columns.step
+        return self.source.given(first[0], range(first[1], self.factor[1] * columns.stop, step))
 
     def _place(self, row: int, column: int) -> tuple[int, int]:
         return row * self.factor[0], column * self.factor[1]
@@ -192,10 +204,32 @@ class FirstCopies:
         """See `Knowing.knows`."""
         return self.source.knows(row, column)
 
-    def given(self, row: int, column: int) -> Tensor:
+    def given(self, row: int, columns: range) -> Tensor:
         """See `Knowing.given`."""
-        symbols = self.source.given(row, column)
+        symbols = self.source.given(row, columns)
         return symbols[self.first.to(symbols.device)]
+
+
+def first_known(source: Knowing, pixels: Iterable[int], width: int) -> int:
+    """Count the pixels, flat indices into (H, W), that are known before the first unknown one."""
+    known = itertools.takewhile(lambda pixel: source.knows(*divmod(pixel, width)), pixels)
+    return sum(1 for _ in known)
+
+
+def runs(source: Knowing, pixels: range, width: int) -> Iterator[tuple[int, range, bool]]:
+    """Cut pixels, flat indices into (H, W), into runs of a row that are all known, or all unknown.
+
+    Yields:
+        The row of a run, its columns, and whether they are known.
+    """
+    places = (divmod(pixel, width) for pixel in pixels)
+    for (row, known), run in itertools.groupby(places, lambda at: (at[0], source.knows(*at))):
+        columns = [column for _, column in run]
+        yield row, range(columns[0], columns[-1] + 1), known
+
+
+def _slice(columns: range) -> slice:
+    return slice(columns.start, columns.stop, columns.step)
 
 
 def completions(

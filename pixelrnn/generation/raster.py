@@ -9,7 +9,6 @@ number of threads. Elsewhere they depend on both: whoever decodes must walk as w
 """
 
 import copy
-import itertools
 import logging
 from typing import Self
 
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from pixelrnn import threads
 from pixelrnn.generation import reference
-from pixelrnn.generation.known import FirstCopies, Knowing, knowing
+from pixelrnn.generation.known import FirstCopies, Knowing, first_known, knowing, runs
 from pixelrnn.generation.network import Network, NoStep, OnRow, blank
 from pixelrnn.generation.sources import Position, Source
 from pixelrnn.generation.stepper import Stepper
@@ -73,7 +72,8 @@ class Walk:
 
         Args:
             source: chooses each symbol. Where it is `known.Knowing` and knows a pixel, it is given
-                no distribution, and those are not computed.
+                no distribution, and those are not computed. After the last pixel of the image that
+                it does not know, nothing is computed.
             pixels: how many pixels to walk; None: all that are left.
             on_row: see `network.OnRow`.
 
@@ -82,18 +82,21 @@ class Walk:
         """
         _, height, width = self.stepper.model.image_shape
         rest = height * width - self.pixels_done
+        end = self.pixels_done + (rest if pixels is None else min(pixels, rest))
         source = knowing(source)
+        needed = end  # pixels that the network must see, for the sake of later ones
+        if end == height * width:
+            needed -= first_known(source, range(end - 1, -1, -1), width)
         with torch.inference_mode():
-            for _ in range(rest if pixels is None else min(pixels, rest)):
-                row, column = divmod(self.pixels_done, width)
-                if column == 0:
+            for row, columns, known in runs(source, range(self.pixels_done, end), width):
+                if columns.start == 0 and self.pixels_done < needed:
                     self.stepper.begin_row(row)
-                if source.knows(row, column):
-                    self._known_pixel(source.given(row, column), column)
+                if known:
+                    self._take(source, row, columns, self.pixels_done < needed)
                 else:
-                    self._pixel(source, row, column)
-                self.pixels_done += 1
-                if on_row and column == width - 1:
+                    for column in columns:
+                        self._pixel(source, row, column)
+                if on_row and columns.stop == width:
                     on_row(self.images, row)
         return self.images
 
@@ -119,13 +122,17 @@ class Walk:
                 pixel[color].copy_(symbols)
                 inputs.append(self.inputs[color][symbols.long()])
             stepper.see(inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), column, group)
+        self.pixels_done += 1
 
-    def _known_pixel(self, symbols: Tensor, column: int) -> None:
-        self.pixels[self.pixels_done].copy_(symbols.t())
-        for group, members in enumerate(self.groups):
-            self.stepper.remember(column, group)
-            inputs = self.stepper.model.inputs(symbols[:, members], members.start)
-            self.stepper.see(inputs, column, group)
+    def _take(self, source: Knowing, row: int, columns: range, needed: bool) -> None:
+        """Take known symbols; unless they are needed, the network does not see them."""
+        symbols = source.given(row, columns)  # (n, C, columns)
+        self.pixels[self.pixels_done :][: len(columns)].copy_(symbols.permute(2, 1, 0))
+        if needed:
+            of_pixel, inputs = symbols.transpose(1, 2), self.stepper.model.inputs
+            of_groups = [inputs(of_pixel[..., group], group.start) for group in self.groups]
+            self.stepper.pass_over(of_groups, columns)
+        self.pixels_done += len(columns)
 
 
 def _started(
@@ -133,8 +140,7 @@ def _started(
 ) -> Walk:
     """Begin a walk over n images; what is known of images that are alike is walked once for all."""
     copies, (_, height, width) = source.copies, model.image_shape
-    pixels = (divmod(pixel, width) for pixel in range(height * width))
-    prefix = sum(1 for _ in itertools.takewhile(lambda at: source.knows(*at), pixels))
+    prefix = first_known(source, range(height * width), width)
     if copies is None or prefix == 0 or len(copies) == n:
         return Walk(model, n, context)
     firsts = FirstCopies(source)

@@ -85,7 +85,7 @@ class Draw:
         if not self.block:
             columns = [uniforms(BLOCK, generator) for generator in self.generators]
             self.block = list(torch.stack(columns, dim=1).to(device).flip(0))
-        return self.block.pop()
+        return self.block.pop().to(device)
 
 
 def draws(n: int, generators: Generators, temperature: float = 1.0) -> Callable[[slice], Draw]:

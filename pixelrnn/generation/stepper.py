@@ -7,7 +7,7 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self
 
@@ -70,11 +70,22 @@ class Stepper:
             return self._composed(column, group)
         return self.tapes.record(column, group, partial(self._composed, column, group))
 
-    def remember(self, column: int, group: int) -> None:
-        """Advance by one substep whose parameters nobody needs: the last layers are left out.
+    def pass_over(self, pixels: Sequence[Tensor], columns: range) -> None:
+        """Advance over known pixels of a row, whose parameters nobody needs.
 
-        The colours of all groups of the pixel must be known already.
+        The layers after the last one that remembers are left out.
+
+        Args:
+            pixels: of each colour group, as `Network.inputs` gives them: (B, columns, C_k).
+            columns: of the pixels.
         """
+        by_column = [colors.unbind(1) for colors in pixels]
+        for index, column in enumerate(columns):
+            for group, colors in enumerate(by_column):
+                self._remember(column, group)
+                self.see(colors[index], column, group)
+
+    def _remember(self, column: int, group: int) -> None:
         if (tape := self.tapes.tape(group)) is not None:
             tape.remember(column)
         elif not self.steps or self.tapes.wanted:

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from pixelrnn.generation import raster
-from pixelrnn.generation.known import Completion, completions
-from pixelrnn.generation.sources import Draw, for_images
+from pixelrnn.generation.known import Beforehand, Completion, OfSubsampled, completions
+from pixelrnn.generation.sources import Draw, Position, for_images
+from pixelrnn.generation.stepper import Stepper
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.models import PixelCNN
+from pixelrnn.ops import subsampling
 from tests.helpers import CATALOGUE, CAUSAL, random_images
 
 SHAPE, LEVELS, IMAGES, DRAWS = (3, 4, 5), 8, 3, 4
@@ -27,10 +29,14 @@ def right(height, width):
 
 
 def scattered(height, width):
-    """A prefix that ends in the midst of a row, then pixels known in all images, or in some."""
+    """A prefix that ends in the midst of a row, then pixels known in all images, or in some.
+
+    The last two are known in all.
+    """
     known = torch.rand(IMAGES, height, width, generator=torch.Generator().manual_seed(3)) < 0.4
     known.view(IMAGES, -1)[:, : width + 2] = True
     known[:, height - 1, 1:3] = True
+    known[:, height - 1, width - 2 :] = True
     known[:, 1, 2] = False
     return known
 
@@ -143,6 +149,61 @@ def test_wrong_draws_are_refused(arguments, text):
     model = PIXELCNN(SHAPE, LEVELS)
     with pytest.raises(ValueError, match=text):
         model.complete(random_images(3, SHAPE, LEVELS), bottom(*SHAPE[1:]), **arguments)
+
+
+def of_scales():
+    """Sources that know all: of an image (3, 5, 7), and of smaller ones that are parts of it."""
+    images, known = random_images(2, (3, 5, 7), LEVELS), everything(5, 7)
+    large = Completion(images, known.expand(2, -1, -1), Draw(for_images(0, 2)))
+    middle = OfSubsampled(large, (2, 2))
+    some = subsampling.positions((3, 4), (3, 2))
+    other = Beforehand(random_images(2, (3, 3, 4), LEVELS), some, middle)
+    return [large, middle, OfSubsampled(middle, (1, 3)), other, OfSubsampled(other, (2, 1))]
+
+
+@pytest.mark.parametrize("row", [0, 1])
+@pytest.mark.parametrize("columns", [range(2), range(1, 2), range(1)], ids=str)
+def test_pixels_of_a_row_are_given_together_as_one_by_one(columns, row):
+    for together, alone in zip(of_scales(), of_scales(), strict=True):
+        one_by_one = [alone.given(row, range(c, c + 1))[..., 0] for c in columns]
+        assert torch.equal(together.given(row, columns), torch.stack(one_by_one, -1))
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_uniforms_of_known_pixels_are_left_out(length):
+    """What is drawn after a run of known pixels does not depend on how the run is asked for."""
+    uniforms = []
+    for runs in ([range(0, length)], [range(c, c + 1) for c in range(length)]):
+        large, *_ = of_scales()
+        for columns in runs:
+            large.given(0, columns)
+        flat = torch.zeros(2, 1000).log_softmax(-1)
+        uniforms.append(large.draw(flat, Position(0, length, 0)))
+    drawn = Draw(for_images(0, 2))
+    expected = [drawn(flat, Position(0, 0, 0)) for _ in range(3 * length + 1)][-1]
+    assert torch.equal(uniforms[0], expected)
+    assert torch.equal(uniforms[1], expected)
+
+
+def test_after_the_last_unknown_pixel_nothing_is_computed(monkeypatch):
+    """Counts rows that begin and pixels that are seen; the symbols are filled in all the same."""
+    model, images = PIXELCNN((1, 5, 4), LEVELS), random_images(IMAGES, (1, 5, 4), LEVELS)
+    known = torch.ones(5, 4, dtype=torch.bool)
+    known[1:3, 1:3] = False
+    begun, seen, rows = [], [], []
+    begin_row, see = Stepper.begin_row, Stepper.see
+    monkeypatch.setattr(
+        Stepper, "begin_row", lambda stepper, row: [begun.append(row), begin_row(stepper, row)]
+    )
+    monkeypatch.setattr(Stepper, "see", lambda stepper, *x: [seen.append(x[1]), see(stepper, *x)])
+    source = completions(images, known, for_images(0, IMAGES))(slice(0, IMAGES))
+    found = raster.generate(model, IMAGES, source, on_row=lambda images, row: rows.append(row))
+    assert begun == [0, 1, 2]
+    assert seen == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2]
+    assert rows == [0, 1, 2, 3, 4]
+    assert torch.equal(found[:, :, known], images[:, :, known])
+    expected = as_before(model, images, known, for_images(0, IMAGES))
+    assert torch.equal(found, expected)
 
 
 def test_the_known_part_is_walked_once_and_without_distributions(monkeypatch):

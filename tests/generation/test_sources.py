@@ -61,6 +61,14 @@ def test_a_generator_for_each_image(case):
     )
 
 
+def test_uniforms_left_out_on_the_cpu_serve_draws_on_any_device():
+    """Generators of images stand on the CPU; what is known is left out before the first draw."""
+    draw = Draw(for_images(0, 2))
+    draw.skip(1, 2)
+    uniform = draw._uniforms(2, torch.device("meta"))
+    assert uniform.device.type == "meta"
+
+
 def test_generators_for_images_differ_and_repeat():
     first = torch.cat([torch.rand(1, 4, generator=g) for g in for_images(7, 100)])
     again = torch.cat([torch.rand(1, 4, generator=g) for g in for_images(7, 50)])
