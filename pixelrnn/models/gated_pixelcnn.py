@@ -5,7 +5,8 @@
 
 With enough layers it sees the whole context of a pixel. What its paper leaves open is our choice:
 the first layer (gated like the others, mask A, not residual, with a wider kernel), the head (that
-of the PixelRNN), and no skips to the head unless asked for.
+of the PixelRNN), no skips to the head unless asked for, and initial weights that make up for what
+the gates take (`layers.gate`).
 """
 
 from torch import Tensor
