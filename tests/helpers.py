@@ -156,7 +156,14 @@ CAUSAL = [
     _case("pixelcnn-tied-mixture", PixelCNN, color_conditioning=False, likelihood=mixture),
     _case("pixelcnn-mixtures", PixelCNN, likelihood=mixtures),
     _case("gated_pixelcnn", GatedPixelCNN),
-    _case("gated_pixelcnn-plain", GatedPixelCNN, residual=False, skip=True, kernel_size=3),
+    _case(
+        "gated_pixelcnn-plain",
+        GatedPixelCNN,
+        residual=False,
+        skip=True,
+        kernel_size=3,
+        squash_first=False,
+    ),
     _case("gated_pixelcnn-blind", GatedPixelCNN, color_conditioning=False, kernel_size=3),
     _case("gated_pixelcnn-narrow", GatedPixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     *(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.dropout import Dropout
-from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate
+from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate, linear_gate
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import masks
 
@@ -24,6 +24,7 @@ class GatedBlock(nn.Module):
             each pixel itself.
         conditions: what is added to both halves before the gate.
         dropout: share of the gated features that is dropped in training.
+        squashed: False leaves the tanh out of the gate: a * sigmoid(b), which is not bounded.
     """
 
     def __init__(
@@ -36,9 +37,11 @@ class GatedBlock(nn.Module):
         residual: bool,
         conditions: Conditions = NOTHING,
         dropout: float = 0.0,
+        squashed: bool = True,
     ) -> None:
         super().__init__()
         self.residual = residual
+        self.gate = gate if squashed else linear_gate
         size = (1, kernel_size)
         self.conv = MaskedConv2d(
             mask_type, in_features, features, size, color_groups, 2, conditions
@@ -62,5 +65,5 @@ class GatedBlock(nn.Module):
         Returns:
             (..., p).
         """
-        y = run(self.out, self.dropout(gate(run(self.conv, x) + link)))
+        y = run(self.out, self.dropout(self.gate(run(self.conv, x) + link)))
         return x + y if self.residual else y

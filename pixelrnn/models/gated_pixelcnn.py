@@ -28,6 +28,9 @@ class GatedPixelCNN(StackModel):
     Args:
         kernel_size: size of the convolutions after the first, odd; n x n above, 1 x n in the row.
         dropout: share of the gated features of each block's row that is dropped in training.
+        squash_first: tanh in the gate of the first layer of the row. False: a * sigmoid(b) there,
+            the gate of the PixelCNN++ and the PixelSNAIL, so that all later layers see levels that
+            are not bent. It is worth much where levels are many; the paper leaves it open.
     """
 
     hidden: Positive = 384
@@ -35,6 +38,7 @@ class GatedPixelCNN(StackModel):
     skip: bool = False
     kernel_size: OddSize = 5
     dropout: Rate = 0.0
+    squash_first: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +68,7 @@ class GatedPixelCNN(StackModel):
             self.color_groups,
             residual=False,
             conditions=self.conditions,
+            squashed=self.squash_first,
         )
 
     def block(self) -> GatedBlock:

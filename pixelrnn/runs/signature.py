@@ -51,6 +51,7 @@ LATER = {
     "model.*classes": None,
     "model.*dropout": 0.0,
     "model.*embed": None,
+    "model.*squash_first": True,
     "data.subsample": 1,
     "callbacks.matmul_precision": {
         "_target_": "pixelrnn.training.callbacks.MatmulPrecision",

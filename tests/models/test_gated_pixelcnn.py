@@ -23,13 +23,19 @@ def masked(conv, x):
 
 def figure_2(model, images):
     """The parameters of every pixel, (B, P, H, W), for a model without skips."""
+
+    def first(x):
+        a, b = x.chunk(2, dim=1)
+        return gated(x) if model.squash_first else a * b.sigmoid()
+
     h = images.double() * (2 / (model.levels - 1)) - 1
     v = pad(h, (0, 0, 1, 0))[:, :, :-1]  # rows above alone
     for block, vertical in zip([model.stem, *model.blocks], model.vertical.layers, strict=True):
         half = vertical.conv.kernel_size // 2
         a = conv2d(pad(v, (half, half, half, 0)), vertical.conv.weight, vertical.conv.bias)
         link = vertical.link(a.movedim(1, -1)).movedim(-1, 1)  # before the gate
-        y = masked(block.out, gated(masked(block.conv, h) + link))
+        gate = first if block is model.stem else gated
+        y = masked(block.out, gate(masked(block.conv, h) + link))
         h = y if block is model.stem else h + y  # residual: horizontal, not in the first layer
         v = gated(a)  # not residual
     for layer in model.head.layers:
@@ -37,10 +43,12 @@ def figure_2(model, images):
     return h
 
 
-@pytest.mark.parametrize("color_conditioning", [True, False])
+@pytest.mark.parametrize(
+    "settings", [{}, {"color_conditioning": False}, {"squash_first": False}], ids=str
+)
 @pytest.mark.parametrize("size", [(5, 6), (1, 4), (4, 1)])
-def test_it_is_figure_2(size, color_conditioning):
-    model = GatedPixelCNN((3, *size), 4, color_conditioning=color_conditioning, **SMALL)
+def test_it_is_figure_2(size, settings):
+    model = GatedPixelCNN((3, *size), 4, **SMALL, **settings)
     model = randomise(model.double())
     images = random_images(2, (3, *size), 4)
     torch.testing.assert_close(model(images).permute(2, 3, 0, 1), figure_2(model, images))
