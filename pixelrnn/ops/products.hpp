@@ -167,10 +167,11 @@ inline void product(const Factor& a, const Factor& b, Index pixels, const Done& 
     return panels_of_two<0, 0>(a, b, pixels, done);
 }
 
-// The vectors of a pixel lie `apart` in g and in the sums.
+// The vectors of a pixel lie `apart` in g and in the sums: a known distance, where it is inlined.
 template <int K, int V>
-inline void outer_block(const float* x, Index x_width, const float* g, Index g_width, Index g_apart,
-                        Index pixels, float* to, Index to_width, Index to_apart) {
+[[gnu::always_inline]] inline void outer_block(const float* x, Index x_width, const float* g,
+                                               Index g_width, Index g_apart, Index pixels,
+                                               float* to, Index to_width, Index to_apart) {
     Vector sums[K][V];
     for (int k = 0; k < K; ++k)
         for (int v = 0; v < V; ++v) sums[k][v] = load(to + k * to_width + v * to_apart);
