@@ -89,9 +89,9 @@ def ratios(top: Sequence[float], bottom: Sequence[float], factor: float = 1.0) -
 
 def machine() -> dict[str, Any]:
     """Where the numbers come from."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    commit = _git("describe", "--always")
+    but_results = f":(exclude){RESULTS}"  # earlier benchmarks of the same session wrote there
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", but_results)
     return {
         "cpu": _cpu_name(),
         "cores": cores.available(),
@@ -100,10 +100,16 @@ def machine() -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "commit": commit or "unknown",
+        "commit": (commit + "-dirty" * bool(changed)) or "unknown",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "kernels": choices.lines(),
     }
+
+
+def _git(*words: str) -> str:
+    """What git answers about this source; nothing if there is none."""
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def parser(description: str, name: str) -> argparse.ArgumentParser:

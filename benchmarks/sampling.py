@@ -32,6 +32,8 @@ from pixelrnn.models.causal import CausalModel
 from pixelrnn.ops import timing
 
 MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
+TIMES_ORACLE = {GatedPixelCNN: 500, PixelSNAIL: 500}
+"""How many times as fast as the oracle a model should be; the models of the paper, 1000 times."""
 WIDTH = 32
 HEIGHTS = (16, 32, 64)
 COMPLETED, DRAWS = 8, 4  # images, and completions of each
@@ -133,7 +135,11 @@ def against_oracle(kind: type[CausalModel], sizes: Sizes) -> Rows:
     return [
         {"what": f"oracle, s ({timed})", "value": report.Spread.of(oracle)},
         {"what": f"incremental, s ({count} threads)", "value": report.Spread.of(walk)},
-        {"what": "oracle / incremental", "value": report.ratios(oracle, walk), "target": ">= 1000"},
+        {
+            "what": "oracle / incremental",
+            "value": report.ratios(oracle, walk),
+            "target": f">= {TIMES_ORACLE.get(kind, 1000)}",
+        },
     ]
 
 
@@ -152,8 +158,9 @@ def by_height(kind: type[CausalModel], sizes: Sizes) -> Rows:
     ]
     for height in (HEIGHTS[0], HEIGHTS[-1]):
         ratio = report.ratios(seconds[height], seconds[WIDTH])
-        what = f"a pixel at height {height} / {WIDTH}"
-        rows.append({"what": what, "value": ratio, "target": "0.9 to 1.1"})
+        row: dict[str, Any] = {"what": f"a pixel at height {height} / {WIDTH}", "value": ratio}
+        attends = kind is PixelSNAIL  # to all pixels above, so that a pixel costs more further down
+        rows.append(row if attends else {**row, "target": "0.9 to 1.1"})
     return rows
 
 
