@@ -1,6 +1,7 @@
 """The record of a run: config.yaml and environment.json at its start, results.json at its end."""
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import platform
@@ -176,7 +177,7 @@ def environment() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
-    commit, dirty = _commit()
+    commit, dirty = _commit(Path(__file__))
     return {
         "command": redaction.redacted(" ".join(sys.argv)),
         "commit": commit,
@@ -191,12 +192,13 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _commit() -> tuple[str | None, bool | None]:
+@functools.cache
+def _commit(file: Path) -> tuple[str | None, bool | None]:
     """Commit of the source this package runs from, and whether it was changed since.
 
-    None where git does not track this file, such as in an environment inside another repository.
+    None where git does not track the file, such as in an environment inside another repository. It
+    is asked once: a commit that is made while a run trains is not the code that it runs.
     """
-    file = Path(__file__)
     try:
         _, commit, status = (
             subprocess.run(

@@ -371,7 +371,13 @@ def test_a_commit_is_ours_only_if_git_tracks_the_package(monkeypatch, tmp_path):
     monkeypatch.setattr(record, "__file__", str(copy))
     assert record.environment()["commit"] is None
     subprocess.run([*git, "add", "-f", str(copy)], check=True)
-    assert len(record.environment()["commit"]) == 40
+    record._commit.cache_clear()
+    commit = record.environment()["commit"]
+    assert len(commit) == 40
+    subprocess.run([*git, "commit", "-qm", "while a run trains"], check=True)
+    assert record.environment()["commit"] == commit
+    record._commit.cache_clear()
+    assert record.environment()["commit"] != commit
 
 
 def test_a_run_of_an_earlier_version_reports_and_trains_again():
