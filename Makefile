@@ -13,7 +13,7 @@ test: $(STAMP) lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(EXTRAS)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow or long'
 
 extras: $(EXTRAS)
 

@@ -165,6 +165,7 @@ def test_equal_parameters_are_equal(table, part, count):
     assert max(sizes) < 1.02 * min(sizes)
 
 
+@pytest.mark.long
 def test_the_command_line_expands_a_sweep_and_a_grid(capsys):
     seen = []
 

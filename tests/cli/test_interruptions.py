@@ -58,6 +58,7 @@ def interrupts(monkeypatch, owner, name, number):
     monkeypatch.setattr(owner, name, once)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["pixelcnn", "row_lstm", "diagonal_bilstm"])
 def test_outside_of_training_it_leaves_at_once_and_goes_on(capfd, monkeypatch, model):
     command = [*TINY, f"model={model}", "trainer.max_epochs=2", "evaluate=[val]"]

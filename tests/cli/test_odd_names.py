@@ -44,6 +44,7 @@ def commands(odd):
 MADE = ("samples.png", "samples.npy", "completed.png", "images.prnn", "back.npy")
 
 
+@pytest.mark.long
 def test_every_verb_takes_an_odd_name(odd, capfd):
     for verb, words in commands(odd).items():
         code = main([verb, *words])

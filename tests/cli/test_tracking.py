@@ -91,6 +91,7 @@ def test_one_folder_is_one_run_in_wandb():
     assert tracking.wandb_id({"logger": {"wandb": None}}) is None
 
 
+@pytest.mark.long
 def test_a_run_that_fails_is_finished_as_failed(monkeypatch, tmp_path):
     monkeypatch.setattr("pixelrnn.training.sample_grid.write", lambda *args: 1 / 0)
     root = tmp_path / "runs"  # W&B's own process does not follow our change of folder
@@ -109,6 +110,7 @@ def as_a_user(*words, **environment):
     return subprocess.run(command, env=ours, capture_output=True, text=True, timeout=200)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("piece", ["whole", "empty", "cut"])
 def test_a_resumed_run_leaves_one_whole_history(monkeypatch, piece):
     words = [*WITH_WANDB, "callbacks.samples=null", "trainer.max_epochs=2", "folder=run"]

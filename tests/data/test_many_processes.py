@@ -129,10 +129,12 @@ def _kill_in_conversion(fresh, root, trials):
     _kill_at_random(fresh, make, check, root, trials)
 
 
+@pytest.mark.long
 def test_killed_in_the_fetch(fresh, server, tmp_path):
     _kill_in_fetch(fresh, server, tmp_path, trials=6)
 
 
+@pytest.mark.long
 def test_killed_in_the_conversion(fresh, tmp_path):
     _kill_in_conversion(fresh, tmp_path, trials=6)
 

@@ -80,6 +80,7 @@ def test_every_key_of_the_set_is_explained_there():
         assert f"`data.{key}" in TEXT
 
 
+@pytest.mark.long
 def test_a_set_in_a_file_of_ones_own(tmp_path, monkeypatch, capfd):
     """Also in multiruns, with --config-dir and with Hydra's own key."""
     for _, text in BLOCKS:

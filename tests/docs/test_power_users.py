@@ -49,6 +49,7 @@ def test_the_page_has_what_it_promises():
     assert len(COMMANDS) > 15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_works(command, capfd):
     if "run=runs/linear" in command:

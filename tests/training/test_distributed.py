@@ -87,6 +87,7 @@ def assert_alike(folders, tolerance=2e-5):
                 )
 
 
+@pytest.mark.long
 def test_two_processes_do_what_one_does(capfd):
     environment = dict(os.environ)
     one = run.train(several(1))

@@ -22,6 +22,7 @@ def curve(name):
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
 
 
+@pytest.mark.long
 def test_overfit_learns_one_batch_by_heart():
     words = ["debug=overfit", "data.batch_size=2", "optimizer.lr=0.03", "trainer.max_epochs=100"]
     record = pixelrnn.train([*TINY, *words, "folder=run"])

@@ -43,6 +43,7 @@ def last_notes():
     return membership.read(max(Path("runs/.sweep").glob("*/*")))
 
 
+@pytest.mark.long
 def test_a_failing_job_stops_no_other_and_is_tried_again(dies, capfd):
     command = [*TINY, "-m", "seed=0,1,2", DIES]
     assert main(command) == 1
@@ -67,6 +68,7 @@ def test_a_failing_job_stops_no_other_and_is_tried_again(dies, capfd):
     assert before.items() <= results().items()
 
 
+@pytest.mark.long
 def test_a_refused_job_is_named_and_leaves_no_folder(capfd):
     assert main([*TINY, "-m", "optimizer.lr=0.002,-1"]) == 1
     assert "optimizer: Invalid learning rate: -1" in capfd.readouterr().err
@@ -92,6 +94,7 @@ def test_what_any_job_would_refuse_is_refused_before_the_first(words, says, capf
     assert not Path("runs").exists()
 
 
+@pytest.mark.long
 def test_each_value_of_many_keys_is_checked_once():
     checked = []
     plan = plans.of(["seed=range(0,400)", "model.layers=1,2,3", "data=digits,mesh"], checked.append)
@@ -106,6 +109,7 @@ def test_each_value_of_many_keys_is_checked_once():
     }
 
 
+@pytest.mark.long
 def test_the_end_is_a_table_and_nothing_is_hydras(capfd):
     assert main([*TINY, "-m", "seed=0,1", "optimizer.lr=0.002,-1"]) == 1
     out, err = capfd.readouterr()
@@ -129,6 +133,7 @@ def test_the_end_is_a_table_and_nothing_is_hydras(capfd):
     ]
 
 
+@pytest.mark.long
 def test_a_multirun_is_found_by_its_name():
     assert main([*TINY, "-m", "seed=0", "sweep_name=mine"]) == 0
     (run,) = Path("runs").glob("digits-*")
@@ -150,6 +155,7 @@ def test_sigterm_ends_a_multirun_with_its_report(capfd, monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.long
 def test_sigterm_in_a_job_is_the_trainings(monkeypatch):
     seen = []
     monkeypatch.setattr(train, "show", lambda plan: seen.append(signal.getsignal(signal.SIGTERM)))

@@ -73,6 +73,7 @@ def test_what_is_left_is_what_has_no_value(given, left, again):
     assert [values["lr"] for values in search.again(study.trials)] == again
 
 
+@pytest.mark.long
 def test_a_failed_trial_is_tried_again_and_nothing_is_done_twice(monkeypatch, capfd):
     ill = [False, True, False]
 
@@ -109,6 +110,7 @@ def test_a_failed_trial_is_tried_again_and_nothing_is_done_twice(monkeypatch, ca
     assert len(trials()) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_a_failed_trial(value, monkeypatch):
     metrics = {"metrics": {"val/bits_per_dim": value}}
