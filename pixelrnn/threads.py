@@ -20,8 +20,13 @@ from contextlib import contextmanager
 from pixelrnn import cores as machine
 from pixelrnn import ranks
 
-SMALL_TRAINING = 1_000_000_000
-"""Weights x images x pixels of a training step below which it takes one thread."""
+SMALL_TRAINING = 400_000_000
+"""Weights x images x pixels of a training step below which it takes one thread.
+
+Measured with `python -m benchmarks.thread_rule` on 2 idle cores of an AMD EPYC (AVX-512), PixelCNN,
+Row LSTM and Diagonal BiLSTM of 4 to 15 layers (`benchmarks/results/thread_rule.json`): the second
+thread makes a step 1.4 to 1.6 times as fast below 140 million, 1.5 to 1.9 times from 400 million.
+"""
 
 GENERATION_PER_THREAD = 75_000_000
 """Weights x images of a walk over the pixels for each thread.
