@@ -58,6 +58,7 @@ def test_the_same_folder_record_and_resume_as_the_command(capfd):
     assert again["metrics"] == results["metrics"]
 
 
+@pytest.mark.long
 def test_nothing_stays_behind(capfd):
     before = state_of_the_process()
     pixelrnn.train([*WORDS, "logger=default"])

@@ -57,6 +57,7 @@ def fuzz(how):
     given(words())(how(lambda drawn: check(["train", "-m", *drawn])))()
 
 
+@pytest.mark.long
 def test_multiruns(no_job):
     fuzz(settings(FEW, max_examples=5))
 

@@ -118,6 +118,7 @@ def test_a_finished_run_is_sent_once(finished, server, capsys):
     assert run.requests == requests
 
 
+@pytest.mark.long
 def test_a_killed_run_that_never_went_on_is_sent_to_its_last_row(half, server, capsys):
     """Its configuration has no say in what is called, or in where it is sent."""
     killed(half)

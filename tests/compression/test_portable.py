@@ -166,6 +166,7 @@ def decoded_elsewhere(names, threads, machine="same", batch_sizes=(64,), **envir
     return result.stdout.split()
 
 
+@pytest.mark.long
 def test_another_instruction_set_decodes_portable_files_alone():
     assert decoded_elsewhere(PAPER, 1, ATEN_CPU_CAPABILITY="default") == ["refused"] * 3
 

@@ -105,6 +105,7 @@ def test_a_pickled_data_module_opens_its_files_itself(mapped):
     np.testing.assert_array_equal(pickle.loads(pickled).images("val"), module.images("val"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_workers_change_nothing(start, mapped):
     module, _ = mapped

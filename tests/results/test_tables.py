@@ -206,6 +206,7 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.long
 def test_thousand_runs_in_seconds_without_torch(tmp_path):
     for number in range(1000):
         folder = write(tmp_path / "runs", f"run-{number:04d}", 3 + number / 1e4, seed=number)
