@@ -8,13 +8,10 @@ Axes: `H W` image, `B` batch, `h` hidden.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from pixelrnn.native import compiler
-from pixelrnn.ops import choices, skips
+from pixelrnn.ops import choices, one_call, skips
 from pixelrnn.ops.conv_blocks import native_blocks, reference
 from pixelrnn.ops.conv_blocks.reference import BlockWeights
 
@@ -49,14 +46,9 @@ def conv_blocks(
     if spare:
         x = F.pad(x, (0, spare))
         total = None if total is None else F.pad(total, (0, spare))
-    for part in [slice(n, n + 1) for n in range(len(blocks))] if recompute else [slice(None)]:
-        arguments = x, total, residual, blocks[part], asides[part]
-        if recompute and torch.is_grad_enabled():
-            x, total = checkpoint(
-                native_blocks.apply, *arguments, use_reentrant=False, preserve_rng_state=False
-            )
-        else:
-            x, total = native_blocks.apply(*arguments)
+    x, total = one_call.in_one_call(
+        native_blocks.apply, x, total, residual, blocks, asides, recompute
+    )
     if spare:
         x = x[..., :features].contiguous()
         total = None if total is None else total[..., :features].contiguous()
@@ -75,16 +67,5 @@ def served(x: Tensor, weight: Tensor) -> bool:
 
 def _objection(x: Tensor, weight: Tensor) -> str | None:
     """Return why the C++ code does not take the input, or None if it does."""
-    if x.device.type != "cpu":
-        return f"it runs on cpu only, not on {x.device.type}"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast"
-    if not x.dtype == weight.dtype == torch.float32:
-        return f"no version for {x.dtype}"
-    if x.numel() == 0:
-        return "no pixels"
-    if not compiler.available(
-        native_blocks.SOURCE, "PixelCNN's blocks are torch's operations, and slower"
-    ):
-        return "it could not be built"
-    return None
+    without = "PixelCNN's blocks are torch's operations, and slower"
+    return one_call.objection(x, weight, native_blocks.SOURCE, without)

@@ -8,12 +8,9 @@ Axes: `H W` image, `B` batch, `h` hidden.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from pixelrnn.native import compiler
-from pixelrnn.ops import choices, skips
+from pixelrnn.ops import choices, one_call, skips
 from pixelrnn.ops.conv_lstm.dispatch import Kernel, Name
 from pixelrnn.ops.lstm_blocks import native_blocks, reference
 from pixelrnn.ops.lstm_blocks.reference import BlockWeights
@@ -52,15 +49,7 @@ def lstm_blocks(
     if blocks[0].skip is not None:
         pairs = [block.skip for block in blocks if block.skip is not None]
         asides, total = skips.from_inside(x, pairs, [block.up for block in blocks], residual)
-    for part in [slice(n, n + 1) for n in range(len(blocks))] if recompute else [slice(None)]:
-        arguments = x, total, residual, blocks[part], asides[part]
-        if recompute and torch.is_grad_enabled():
-            x, total = checkpoint(
-                native_blocks.apply, *arguments, use_reentrant=False, preserve_rng_state=False
-            )
-        else:
-            x, total = native_blocks.apply(*arguments)
-    return x, total
+    return one_call.in_one_call(native_blocks.apply, x, total, residual, blocks, asides, recompute)
 
 
 def served(x: Tensor, state_to_state: Tensor, kernel: Kernel | Name) -> bool:
@@ -85,18 +74,7 @@ def _other_kernel(kernel: Kernel) -> str | None:
 
 def objection(x: Tensor, state_to_state: Tensor) -> str | None:
     """Return why the C++ code does not take the input, or None if it does."""
-    if x.device.type != "cpu":
-        return f"it runs on cpu only, not on {x.device.type}"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast"
-    if not x.dtype == state_to_state.dtype == torch.float32:
-        return f"no version for {x.dtype}"
     if state_to_state.shape[2] > MAX_FEATURES:
         return f"more than {MAX_FEATURES} features"
-    if x.numel() == 0:
-        return "no pixels"
-    if not compiler.available(
-        native_blocks.SOURCE, "recurrent blocks are computed one by one, and slower"
-    ):
-        return "it could not be built"
-    return None
+    without = "recurrent blocks are computed one by one, and slower"
+    return one_call.objection(x, state_to_state, native_blocks.SOURCE, without)
