@@ -90,7 +90,7 @@ def _plain(found: Sweep) -> dict[str, Any]:
     jobs = [
         {
             "run": job.name,
-            "folder": str(job.plan.folder),
+            "folder": str(job.prepared.folder),
             "state": job.state or "not begun",
             "done": job.done,
             "steps": job.steps,

@@ -16,7 +16,7 @@ from pixelrnn.results import progress
 if TYPE_CHECKING:
     from pixelrnn.training.costs import Costs
     from pixelrnn.training.forecast import Forecast
-    from pixelrnn.training.run import Plan
+    from pixelrnn.training.preparation import PreparedRun
 
 _MULTIRUN = ("-m", "--multirun")
 
@@ -28,7 +28,7 @@ class Job:
     Attributes:
         name: the words by which it differs from the other jobs, or its label.
         setting: what jobs that cost the same have in common.
-        plan: as `pixelrnn train` would prepare it.
+        prepared: as `pixelrnn train` would prepare it.
         done: optimiser steps done already.
         costs: of its parts; None where nothing is left to do, or `trouble` says why.
         steps: of its whole training, if nothing ends it early.
@@ -39,7 +39,7 @@ class Job:
 
     name: str
     setting: str
-    plan: "Plan"
+    prepared: "PreparedRun"
     done: int = 0
     costs: "Costs | None" = None
     steps: int | None = None
@@ -50,12 +50,12 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.plan.record is not None and not self.plan.unevaluated
+        return self.prepared.record is not None and not self.prepared.unevaluated
 
     @property
     def state(self) -> str:
         """How far it is; empty if it is not begun."""
-        if self.plan.record is not None:
+        if self.prepared.record is not None:
             return "finished" if self.finished else "not evaluated"
         return f"at step {self.done:,}" if self.done else ""
 
@@ -95,22 +95,22 @@ def sweep(words: Sequence[str]) -> Sweep:
             raise ConfigError(
                 f"{' '.join(words)}: pixelrnn plan takes no flags but -m and --config-dir"
             )
-        plan = train.planned(list(words))
-        job = _job(str(plan.config["label"]), " ".join(words), plan)
+        prepared = train.prepared(list(words))
+        job = _job(str(prepared.config["label"]), " ".join(words), prepared)
         return Sweep([job], shared="", launcher="basic", at_once=1, here=True)
     command = command_line.parsed([*words, "-m"])
     train.check_words(command)
     plans.of(command.words, train.check)  # what any job would refuse is refused first
     lists = plans.jobs(command.words)
     alike = set.intersection(*map(set, lists)) if len(lists) > 1 else set()
-    from pixelrnn.training import run  # takes seconds: a wrong word is refused before
+    from pixelrnn.training import preparation  # takes seconds: a wrong word is refused before
 
     jobs = []
     for job_words in lists:
         config, composed = _composed(job_words)
         name = " ".join(word for word in job_words if word not in alike)
         setting = " ".join(word for word in job_words if not word.startswith("seed="))
-        jobs.append(_job(name, setting, run.prepare(config)))
+        jobs.append(_job(name, setting, preparation.prepare(config)))
     launcher = composed.hydra.launcher
     target = str(launcher.get("_target_"))
     chosen = str(composed.hydra.runtime.choices["hydra/launcher"])
@@ -131,12 +131,12 @@ def _composed(words: Sequence[str]) -> tuple[dict[str, Any], DictConfig]:
             return compose.plain(composed), composed
 
 
-def _job(name: str, setting: str, plan: "Plan") -> Job:
+def _job(name: str, setting: str, prepared: "PreparedRun") -> Job:
     """A prepared run, and how many steps of it are done."""
     done = 0
-    if plan.record is None and (plan.folder / "checkpoints" / "last.ckpt").is_file():
-        done = progress.of(plan.folder, plan.config).steps or 0
-    return Job(name, setting, plan, done)
+    if prepared.record is None and (prepared.folder / "checkpoints" / "last.ckpt").is_file():
+        done = progress.of(prepared.folder, prepared.config).steps or 0
+    return Job(name, setting, prepared, done)
 
 
 def _at_once(launcher: DictConfig, target: str, jobs: int) -> int:
@@ -180,7 +180,7 @@ def _costs(job: Job, steps: int, seconds: float, at_once: int) -> "Costs | str":
     free = costs.free_memory()
     share = None if free is None else free // at_once
     try:
-        return costs.measured(job.plan.config, steps, seconds, share)
+        return costs.measured(job.prepared.config, steps, seconds, share)
     except MemoryError as error:
         room = "" if share is None else f": {share / 2**30:.1f} GiB of it are free for a run"
         return f"does not fit into this machine's memory{room} ({error})"
@@ -195,8 +195,8 @@ def _left(job: Job, outcome: "Costs | str | None") -> Job:
         return job
     if isinstance(outcome, str):
         return replace(job, trouble=outcome)
-    schedule = forecast.schedule(job.plan.config, outcome)
-    trained = job.plan.record is not None
+    schedule = forecast.schedule(job.prepared.config, outcome)
+    trained = job.prepared.record is not None
     if schedule.steps is None and not trained:
         return replace(job, costs=outcome, trouble="it has no end: set trainer.max_steps")
     return replace(
@@ -206,7 +206,7 @@ def _left(job: Job, outcome: "Costs | str | None") -> Job:
         left=forecast.left(
             schedule,
             outcome,
-            job.plan.unevaluated,
+            job.prepared.unevaluated,
             (schedule.steps or 0) if trained else job.done,
         ),
         at_most=schedule.ends_early and not trained,

@@ -8,10 +8,10 @@ from pixelrnn.cli import plain_arguments, signatures
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pixelrnn.training.run import Plan
+    from pixelrnn.training.preparation import PreparedRun
 
 
-def plan(argv: list[str]) -> "Plan":
+def prepared(argv: list[str]) -> "PreparedRun":
     """The run that a folder's config.yaml describes.
 
     In its own folder a finished run reports, a half-done one goes on; folder=... trains anew.
@@ -33,12 +33,12 @@ def plan(argv: list[str]) -> "Plan":
     given = plain_arguments.parsed(words, argv)
     stored, folder = given.pop("run"), given.pop("folder", None)
     from pixelrnn.runs import naming, record, upgrade
-    from pixelrnn.training import run, trust
+    from pixelrnn.training import preparation, trust
 
     config = record.config(Path(stored))
     trust.check(config, trust.RUNS, f"{stored}/config.yaml")
     moved = naming.moved(upgrade.upgraded(config), folder or stored)
-    return run.prepare_again(moved | given)
+    return preparation.prepare_again(moved | given)
 
 
 def words(

@@ -17,7 +17,7 @@ from pixelrnn.cli.multirun import jobs
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pixelrnn.training.run import Plan
+    from pixelrnn.training.preparation import PreparedRun
 
 
 def main(argv: list[str]) -> int | None:
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int | None:
         check_words(command)
         _check_started_once()
         return jobs.run(command.words, job, check)
-    show(planned(argv))
+    show(prepared(argv))
     return None
 
 
@@ -53,10 +53,10 @@ def train(words: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError(f"{' '.join(words)}: pixelrnn.train trains one run, and answers nothing")
     from pixelrnn.training import run
 
-    return run.carry_out(planned(list(words)))
+    return run.carry_out(prepared(list(words)))
 
 
-def planned(argv: list[str]) -> "Plan":
+def prepared(argv: list[str]) -> "PreparedRun":
     """The run that words describe, checked and named; nothing is written yet.
 
     Raises:
@@ -64,13 +64,13 @@ def planned(argv: list[str]) -> "Plan":
         RunError: `run=` names no run, or the folder holds another run.
     """
     if any(word.startswith("run=") for word in argv):
-        return rerun.plan(argv)
+        return rerun.prepared(argv)
     check_words(command_line.parsed(argv))
     config = compose.composed(argv)
     _import_wandb(config)
-    from pixelrnn.training import run  # takes seconds: a wrong word is refused before
+    from pixelrnn.training import preparation  # takes seconds: a wrong word is refused before
 
-    return run.prepare(config)
+    return preparation.prepare(config)
 
 
 def check(config: dict[str, Any]) -> None:
@@ -81,16 +81,16 @@ def check(config: dict[str, Any]) -> None:
     settings.checked(config)
 
 
-def show(plan: "Plan") -> float | None:
-    """Carry a plan out and report; returns the likelihood that a sweeper minimises, if finite."""
+def show(prepared_run: "PreparedRun") -> float | None:
+    """Carry out a prepared run and report; returns what a sweeper minimises, if it is finite."""
     from pixelrnn.cli import report
     from pixelrnn.training import process, run
 
-    before = plan.record is not None
-    results = run.carry_out(plan)
+    before = prepared_run.record is not None
+    results = run.carry_out(prepared_run)
     if process.is_writer():
         state = "finished before; delete the folder to train anew" if before else "done"
-        report.show(results, plan.folder, state)
+        report.show(results, prepared_run.folder, state)
     metrics = results["metrics"]
     value = metrics.get("val/bits_per_dim", metrics.get("test/bits_per_dim", math.nan))
     return value if math.isfinite(value) else None
@@ -103,9 +103,9 @@ def job(config: DictConfig) -> float | None:
         val/bits_per_dim, for a sweeper that optimises; None if the job failed or it is not finite.
     """
     with start_up.starting():  # a worker of a launcher imports all of it here
-        from pixelrnn.training import run
+        from pixelrnn.training import preparation
 
-        return jobs.recorded(lambda: run.prepare(compose.plain(config)), show)
+        return jobs.recorded(lambda: preparation.prepare(compose.plain(config)), show)
 
 
 def _import_wandb(config: dict[str, Any]) -> None:

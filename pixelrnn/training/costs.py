@@ -79,7 +79,7 @@ def measured(
     """Measure a run in a new process. No data are fetched, and the run's folder is not touched.
 
     Args:
-        config: of the run, as `run.prepare` fills it.
+        config: of the run, as `preparation.prepare` fills it.
         steps: how many optimiser steps at least.
         seconds: about how long each part is measured.
         memory: bytes that the process may take, so that a run that is too large does not push

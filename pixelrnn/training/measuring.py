@@ -19,7 +19,16 @@ from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.generation.sources import draws
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import naming
-from pixelrnn.training import devices, interruption, load, parts, process, run, tracking
+from pixelrnn.training import (
+    devices,
+    interruption,
+    load,
+    parts,
+    preparation,
+    process,
+    run,
+    tracking,
+)
 from pixelrnn.training.costs import GRID
 from pixelrnn.training.evaluate import evaluate
 from pixelrnn.training.sample_grid import rows_of_classes
@@ -197,7 +206,7 @@ def _trained(
     began = time.monotonic()
     data = _data(whole, batches, images)
     config = config | {"trainer": config["trainer"] | {"limit_train_batches": batches}}
-    ready = run.built(run.Plan(config, data, None))
+    ready = run.built(preparation.PreparedRun(config, data, None))
     clock = _Clock()
     ready.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
     with tracking.session(config, ready.loggers) as ready.trainer.loggers:

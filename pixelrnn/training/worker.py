@@ -22,14 +22,14 @@ def main() -> int:
 def _work() -> int:
     from pixelrnn.data.base import PixelDataModule
     from pixelrnn.errors import Interrupted, PixelRNNError, ProcessLost
-    from pixelrnn.training import interruption, parts, run, world
+    from pixelrnn.training import interruption, parts, preparation, run, world
 
     work = json.load(sys.stdin)
     try:
         with interruption.watching():
             world.join()
             data = parts.build("data", work["config"]["data"], PixelDataModule)
-            run.carry_out(run.Plan(work["config"], data, work["record"]))
+            run.carry_out(preparation.PreparedRun(work["config"], data, work["record"]))
         return 0
     except PixelRNNError as error:
         if isinstance(error, ProcessLost) and error.told:

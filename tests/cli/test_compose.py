@@ -13,7 +13,7 @@ from pixelrnn import arguments
 from pixelrnn.cli import compose
 from pixelrnn.cli.main import VERBS, main
 from pixelrnn.results import hydra_groups, shipped
-from pixelrnn.training import run
+from pixelrnn.training import preparation
 from pixelrnn.training.settings import Settings
 
 CONF = shipped.conf()
@@ -44,12 +44,12 @@ def test_every_choice_composes_and_is_valid(group, tmp_path):
                 : 2 - (choice == "codes")
             ]
         config = composed("train", *words)
-        run.prepare(compose.plain(config))
+        preparation.prepare(compose.plain(config))
 
 
 def test_bernoulli_goes_with_binary_data():
     config = composed("train", "likelihood=bernoulli", "data.binary=true", "logger=csv")
-    resolved = run.prepare(compose.plain(config)).config
+    resolved = preparation.prepare(compose.plain(config)).config
     assert resolved["model"]["levels"] == 2
 
 
@@ -94,4 +94,4 @@ def test_help_names_every_verb(capsys):
 )
 def test_the_command_of_an_earlier_version_finds_its_run(words, expected):
     """Signatures of commit 950a701: a key that is new since then stands in `signature.LATER`."""
-    assert run.prepare(compose.composed(words)).config["signature"] == expected
+    assert preparation.prepare(compose.composed(words)).config["signature"] == expected

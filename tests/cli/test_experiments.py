@@ -12,7 +12,7 @@ from pixelrnn.cli.multirun import jobs
 from pixelrnn.ops import masks
 from pixelrnn.results import collect, hydra_groups, rows, tables
 from pixelrnn.runs import nodes
-from pixelrnn.training import parts, run
+from pixelrnn.training import parts, preparation
 from tests.cli.commands import needed
 from tests.cli.test_compose import CONF, composed
 
@@ -62,7 +62,7 @@ SMALL_SIZES = ("hidden=3", "layers=1", "head_width=4")
 
 def resolved(*overrides):
     config = composed("train", *overrides, "logger=csv", "threads=1")
-    return run.prepare(compose.plain(config)).config
+    return preparation.prepare(compose.plain(config)).config
 
 
 @pytest.fixture

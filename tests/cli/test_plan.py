@@ -11,7 +11,7 @@ from pixelrnn.cli import compose, plan, planned, train
 from pixelrnn.cli.main import main
 from pixelrnn.cli.multirun import plans
 from pixelrnn.errors import ConfigError
-from pixelrnn.training import costs, measuring, parts, run
+from pixelrnn.training import costs, measuring, parts, preparation
 from tests.cli.commands import QUIET, TINY, needed
 from tests.training.test_forecast import COSTS
 
@@ -80,7 +80,7 @@ def test_what_is_done_is_not_left(given, capsys):
     assert "finished" in capsys.readouterr().out
 
     half = [word for word in done if "max_epochs" not in word] + ["trainer.max_epochs=2"]
-    plain = train.planned(half)
+    plain = train.prepared(half)
     next(Path("runs").glob("*/results.json")).unlink()
     folder = Path(plain.config["folder"])
     next(Path("runs").glob("digits-*")).rename(folder)
@@ -164,7 +164,7 @@ def test_the_jobs_are_those_that_hydra_would_start():
 
 def test_parts_are_measured_in_the_way_of_a_run(tmp_path):
     words = [*TINY[1:], "trainer.accumulate_grad_batches=2"]
-    prepared = run.prepare(compose.composed(words))
+    prepared = preparation.prepare(compose.composed(words))
     found = costs.Costs(**measuring.costs(prepared.config, steps=1, seconds=0.2))
     model = parts.module(prepared.config).model
     assert found.parameters == sum(weight.numel() for weight in model.parameters())
@@ -179,7 +179,7 @@ def test_parts_are_measured_in_the_way_of_a_run(tmp_path):
 
 def test_data_that_are_not_at_hand_are_neither_fetched_nor_made(monkeypatch, capsys):
     words = [*TINY[1:], "data=mnist", "evaluate=[test]", "trainer.devices=2"]
-    prepared = run.prepare(compose.composed(words))
+    prepared = preparation.prepare(compose.composed(words))
     found = costs.Costs(**measuring.costs(prepared.config, steps=1, seconds=0.1))
     assert found.drawn
     assert found.images == {"train": 50000, "val": 10000, "test": 10000}
@@ -194,12 +194,12 @@ def test_data_that_are_not_at_hand_are_neither_fetched_nor_made(monkeypatch, cap
 
 @pytest.mark.slow
 def test_a_process_of_its_own_measures_and_says_what_is_wrong():
-    prepared = run.prepare(compose.composed([*TINY[1:]]))
+    prepared = preparation.prepare(compose.composed([*TINY[1:]]))
     found = costs.measured(prepared.config, steps=1, seconds=0.1)
     assert found.imports > 0.1
     wrong = prepared.config | {"optimizer": prepared.config["optimizer"] | {"lr": -1}}
     with pytest.raises(ConfigError, match="Invalid learning rate"):
         costs.measured(wrong, steps=1, seconds=0.1)
-    wide = run.prepare(compose.composed([*TINY[1:], "model.hidden=2048"]))
+    wide = preparation.prepare(compose.composed([*TINY[1:], "model.hidden=2048"]))
     with pytest.raises(MemoryError):
         costs.measured(wide.config, steps=1, seconds=0.1, memory=2**30)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.training import load, run
+from pixelrnn.training import load, preparation, run
 from tests.training.test_run import ADAM, config, only_run, tree
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -32,7 +32,7 @@ def half_done(monkeypatch):
             patch.setattr(run, "evaluate_splits", fail)
             with pytest.raises(Broken):
                 run.train(given)
-        return run.prepare(given | {"resume": "auto"}).folder
+        return preparation.prepare(given | {"resume": "auto"}).folder
 
     return of
 
@@ -80,8 +80,10 @@ def test_any_file_with_the_same_weights_begins_the_same_run():
     source = only_run()
     start = weights(source)
     sources = (source, source / "checkpoints" / "best.ckpt")
-    plans = [run.prepare(config(optimizer=STILL, init_from=str(one), seed=1)) for one in sources]
-    assert len({plan.folder for plan in plans} | {run.prepare(config(seed=1)).folder}) == 2
+    plans = [
+        preparation.prepare(config(optimizer=STILL, init_from=str(one), seed=1)) for one in sources
+    ]
+    assert len({plan.folder for plan in plans} | {preparation.prepare(config(seed=1)).folder}) == 2
     results = run.carry_out(plans[0])
     assert_equal(weights(plans[0].folder), start)
     assert results["config"]["init_from"] == str(source)
@@ -91,9 +93,9 @@ def test_any_file_with_the_same_weights_begins_the_same_run():
     other = Path(shutil.copytree(source, "other")) / "checkpoints" / "best.ckpt"
     torch.save(torch.load(other) | {"state_dict": prefixed(changed)}, other)
     other.with_name("best.ckpt.sha256").unlink()
-    assert run.prepare(config(optimizer=STILL, init_from=str(other), seed=1)).folder not in [
-        plan.folder for plan in plans
-    ]
+    assert preparation.prepare(
+        config(optimizer=STILL, init_from=str(other), seed=1)
+    ).folder not in [plan.folder for plan in plans]
 
 
 def prefixed(state):
@@ -116,15 +118,17 @@ def test_a_run_that_has_begun_needs_its_source_no_more(half_done):
     given = config(init_from=str(source), seed=1)
     folder = half_done(given)
     shutil.rmtree(source)
-    assert run.prepare(given).folder == folder
+    assert preparation.prepare(given).folder == folder
     with pytest.raises(RunError, match="is not there, and no run has begun from it"):
-        run.prepare(given | {"seed": 2})
+        preparation.prepare(given | {"seed": 2})
     run.train(given | {"resume": "must"})
     stored = json.loads((folder / "results.json").read_text())["config"]
-    assert run.prepare_again(stored).record is not None
+    assert preparation.prepare_again(stored).record is not None
     before = tree()
     with pytest.raises(RunError, match="no such run"):  # anew, it would need it
-        run.carry_out(run.prepare_again(json.loads(json.dumps(stored).replace(str(folder), "new"))))
+        run.carry_out(
+            preparation.prepare_again(json.loads(json.dumps(stored).replace(str(folder), "new")))
+        )
     assert tree() == before
 
 
@@ -138,5 +142,5 @@ def test_weights_that_changed_do_not_pass_for_those_that_a_run_began_with():
     best.with_name("best.ckpt.sha256").unlink()
     again = json.loads(json.dumps(stored).replace(stored["folder"], "new"))
     with pytest.raises(RunError, match="its weights have changed since this run was named"):
-        run.carry_out(run.prepare_again(again))
+        run.carry_out(preparation.prepare_again(again))
     assert not Path("new").exists()

@@ -9,7 +9,7 @@ from pixelrnn.data import Digits
 from pixelrnn.errors import TrainingError
 from pixelrnn.models import PixelCNN
 from pixelrnn.runs import record
-from pixelrnn.training import load, run, sample_grid
+from pixelrnn.training import load, preparation, run, sample_grid
 from pixelrnn.training.classification import classify
 from pixelrnn.training.evaluate import evaluate
 from pixelrnn.training.module import PixelModule
@@ -59,10 +59,13 @@ def test_a_conditional_run_from_its_configuration_to_its_record():
     assert record.config(folder)["model"]["classes"] == 10
     assert results["class_names"] == list("0123456789")
     assert load.load_model(folder).class_names == tuple("0123456789")
-    assert run.prepare(config(model__classes=10)).folder == folder
-    assert run.prepare(config(model__classes=None)).folder == run.prepare(config()).folder
-    assert run.prepare(config()).folder != folder
-    assert run.prepare_again(record.config(folder)).record["metrics"] == results["metrics"]
+    assert preparation.prepare(config(model__classes=10)).folder == folder
+    assert (
+        preparation.prepare(config(model__classes=None)).folder
+        == preparation.prepare(config()).folder
+    )
+    assert preparation.prepare(config()).folder != folder
+    assert preparation.prepare_again(record.config(folder)).record["metrics"] == results["metrics"]
 
 
 def test_a_training_does_not_go_on_when_labels_mean_something_else(tmp_path):

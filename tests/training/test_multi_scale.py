@@ -6,7 +6,7 @@ import torch
 from pixelrnn.cli import compose
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.models import MultiScale
-from pixelrnn.training import load, run
+from pixelrnn.training import load, preparation, run
 from tests.training.test_run import config, only_run
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -47,12 +47,12 @@ def test_one_command_trains_both():
     ("factor", "small"), [([4, 2], [1, 2, 4]), (3, [1, 3, 3]), ([1, 8], [1, 8, 1])], ids=str
 )
 def test_the_factor_gives_the_small_model_its_shape(factor, small):
-    plan = run.prepare(config(model=scales(factor=factor)))
+    plan = preparation.prepare(config(model=scales(factor=factor)))
     assert plan.config["model"]["small"]["image_shape"] == small
 
 
 def test_three_scales_by_nesting():
-    plan = run.prepare(config(model=scales(small=scales())))
+    plan = preparation.prepare(config(model=scales(small=scales())))
     model = plan.config["model"]
     assert model["small"]["small"]["image_shape"] == [1, 2, 2]
     assert model["small"]["large"]["image_shape"] == [1, 4, 4]
@@ -89,7 +89,7 @@ def test_stage_by_stage():
     assert all(map(torch.equal, small.state_dict().values(), whole.small.state_dict().values()))
     # nats add up: those of the small images, and those of the other pixels given them
     of_small, of_whole = first["metrics"]["test/nll"], second["metrics"]["test/nll"]
-    images = run.prepare(config()).data
+    images = preparation.prepare(config()).data
     images.setup()
     test = torch.from_numpy(images.images("test"))
     others = whole.log_prob(test) - small.log_prob(test[:, :, ::2, ::2].contiguous())
@@ -119,13 +119,13 @@ def test_a_stage_that_does_not_fit_is_one_line():
     ids=" ".join,
 )
 def test_commands_choose_the_parts(words):
-    plan = run.prepare(compose.composed(["model=multi_scale", "logger=csv", *words]))
+    plan = preparation.prepare(compose.composed(["model=multi_scale", "logger=csv", *words]))
     assert plan.config["model"]["large"]["map_features"] == 32
     assert plan.config["label"] == "digits-multi_scale"
 
 
 def test_how_a_part_computes_is_no_part_of_the_signature():
     given = ["model=multi_scale", "logger=csv"]
-    one = run.prepare(compose.composed(given))
-    other = run.prepare(compose.composed([*given, "model.large.checkpoint_layers=true"]))
+    one = preparation.prepare(compose.composed(given))
+    other = preparation.prepare(compose.composed([*given, "model.large.checkpoint_layers=true"]))
     assert one.folder == other.folder

@@ -14,7 +14,7 @@ from pixelrnn.cli.main import main
 from pixelrnn.data import Digits
 from pixelrnn.errors import RunError
 from pixelrnn.models import PixelCNN
-from pixelrnn.training import load, run, weights
+from pixelrnn.training import load, preparation, run, weights
 from tests.cli.commands import TINY
 from tests.helpers import CATALOGUE, name_of
 from tests.training.test_run import config, only_run
@@ -76,8 +76,8 @@ def test_a_run_leaves_its_best_weights_and_needs_no_checkpoint_after_that():
     images = torch.from_numpy(Digits().images("test")[:5].copy())
     expected = load.load_model(folder).log_prob(images)
     assert torch.equal(load.load_model(folder / weights.NAME).log_prob(images), expected)
-    begun = run.prepare(config(init_from=str(folder / weights.NAME), seed=1))
-    assert run.prepare(config(init_from=str(folder), seed=1)).folder == begun.folder
+    begun = preparation.prepare(config(init_from=str(folder / weights.NAME), seed=1))
+    assert preparation.prepare(config(init_from=str(folder), seed=1)).folder == begun.folder
     best = folder / "checkpoints" / "best.ckpt"
     best.write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"weights\.safetensors holds the weights of the finished r"):
