@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 $(EXTRAS): $(STAMP)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,joblib,slurm,ray,optuna,dashboard]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,joblib,slurm,ray,optuna,dashboard,codecs,mnist5k]'
 	touch $(EXTRAS)
 
 clean:
