@@ -18,6 +18,8 @@ from pixelrnn.runs.signature import effective
 
 _COMPARED = ("model", "data")
 _FREE = ("data.batch_size", "data.seed")
+_PLACES = ("data.folder",)
+"""Where the files of a published set lie, which are verified: a row that says no place has any."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Expected:
         """Whether a run's configuration has these settings."""
         found = flat(config)
         return bool(config) and all(
-            _agree(key, found[key], value) if key in found else key not in self.stated
+            _agree(key, found[key], _resolved(value, found))
+            if key in found
+            else key not in self.stated
             for key, value in self.values.items()
         )
 
@@ -78,7 +82,8 @@ def expected(
         for key, other in conf.references(group, choices).items():
             own = {name: value for name, value in given.items() if name.startswith(f"{other}.")}
             stated |= {key + name.removeprefix(other): value for name, value in own.items()}
-    kept = {key: item for key, item in (values | stated).items() if _counts(key, item, fixed)}
+    said = {key: item for key, item in values.items() if key not in _PLACES and not _refers(item)}
+    kept = {key: item for key, item in (said | stated).items() if _counts(key, item, fixed)}
     targets = {f"{group}._target_" for group in _COMPARED}
     return Expected(kept, frozenset(stated.keys() | targets))
 
@@ -90,9 +95,19 @@ def _counts(key: str, value: Any, fixed: Sequence[str]) -> bool:
         return True
     if group not in _COMPARED or key in _FREE or not _has_effect(key):
         return False
-    if isinstance(value, str) and "${" in value:  # a seed, a path
-        return False
     return not (value is None and from_data.is_open(name.rpartition(".")[2], value))
+
+
+def _refers(value: Any) -> bool:
+    """Whether a value is taken from other keys, such as a seed or a path."""
+    return isinstance(value, str) and "${" in value
+
+
+def _resolved(value: Any, run: Mapping[str, Any]) -> Any:
+    """The value of a row with the run's own values of the keys to which it refers."""
+    if not _refers(value):
+        return value
+    return re.sub(r"\$\{([\w.]+)\}", lambda key: str(run.get(key[1], key[0])), value)
 
 
 def _agree(key: str, found: Any, value: Any) -> bool:

@@ -119,6 +119,25 @@ def test_a_run_with_another_setting_of_the_model_or_the_data_fills_nothing(tmp_p
         assert not any(x.runs or x.others for x in filled.lines)
 
 
+def test_the_place_of_a_published_sets_files_does_not_matter(tmp_path):
+    network = {"_target_": "pixelrnn.models.PixelCNN", "hidden": 16, "layers": 7, "head_width": 32}
+    data = {"_target_": "pixelrnn.data.FashionMNIST", "binarize": "static", "folder": "/elsewhere"}
+    write(tmp_path, "f-0", 3.0, model=network, data=data | {"seed": 0})
+    table = tables.fill(CATALOGUE, "table4", "fashion", collect.scan(tmp_path))
+    assert table.values(line(table, "mnist_pixelcnn scale=fashion")) == [3.01]
+
+
+def test_images_of_another_folder_fill_nothing(tmp_path):
+    """A row's path refers to paths.data, wherever the run had that."""
+    tiles = {"_target_": "pixelrnn.data.Images", "fit": "tiles", "short_side": 384, "size": 32}
+    for number, path in enumerate(("mine/photographs", "mine/others", "data/photographs")):
+        data = tiles | {"path": path, "seed": 0}
+        settings = {"model__hidden": 16, "model__head_width": 64, "paths": {"data": "mine"}}
+        write(tmp_path, f"p-{number}", 3.0 + number, data=data, seed=number, **settings)
+    table = tables.fill(CATALOGUE, "table5", "photographs", collect.scan(tmp_path))
+    assert table.values(line(table, "cifar10_row_lstm scale=photographs")) == [3.01]
+
+
 def test_markdown_csv_and_latex(tmp_path):
     write(tmp_path, "a-0", 3.0, seed=0)
     write(tmp_path, "a-1", 3.1, seed=1)
