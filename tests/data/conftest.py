@@ -3,6 +3,7 @@ import multiprocessing
 import pytest
 
 from pixelrnn.data import fashion_mnist
+from pixelrnn.data.own import inventory
 from tests.data.local_server import LocalServer
 
 # before any test starts the server of processes, or each of its children imports torch anew
@@ -28,3 +29,8 @@ def impatient(monkeypatch):
 def no_package_of_debian(monkeypatch, tmp_path):
     """Its files are the real ones, and tests have tiny ones of their own."""
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "not-installed")
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered_of_own_files():
+    inventory.forget()

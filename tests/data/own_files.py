@@ -8,6 +8,14 @@ from PIL import Image
 MODES = ("L", "LA", "P", "RGBA", "RGB")
 
 
+def loaded(kind, path, **settings):
+    """A data module of files of one's own, converted and loaded."""
+    module = kind(path=path, **settings)
+    module.prepare_data()
+    module.setup()
+    return module
+
+
 def picture(seed, height=8, width=8, mode="RGB"):
     """A picture of blocks of colour, so that scaling and lossy formats leave something of it."""
     random = np.random.default_rng(seed)

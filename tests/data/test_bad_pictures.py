@@ -11,22 +11,14 @@ import pytest
 from PIL import Image
 
 from pixelrnn.data import Images
-from pixelrnn.data.own import files, inventory
+from pixelrnn.data.own import files
 from pixelrnn.errors import DataError
 from tests.data import own_files
 from tests.data import raw_formats as raw
 
 
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    inventory.forget()
-
-
 def _made(path, **settings):
-    module = Images(path=path, root=path.parent / "data", val=0, test=0, **settings)
-    module.prepare_data()
-    module.setup()
-    return module
+    return own_files.loaded(Images, path, root=path.parent / "data", val=0, test=0, **settings)
 
 
 def _chunk(kind, data):

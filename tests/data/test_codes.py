@@ -2,33 +2,22 @@
 
 import logging
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from pixelrnn.data import Codes
-from pixelrnn.data.own import code_maps, inventory
+from pixelrnn.data.own import code_maps
 from pixelrnn.errors import ConfigError, DataError
 from tests.data import own_files
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    inventory.forget()
 
 
 @pytest.fixture
 def made(tmp_path):
     """Make a data module of files, converted and loaded."""
-
-    def made(path, **settings):
-        module = Codes(path=path, root=tmp_path / "data", **settings)
-        module.prepare_data()
-        module.setup()
-        return module
-
-    return made
+    return partial(own_files.loaded, Codes, root=tmp_path / "data")
 
 
 def all_maps(module):

@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from pixelrnn.data import Images
-from pixelrnn.data.own import inventory
 from pixelrnn.errors import DataError
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    inventory.forget()
+from tests.data import own_files
 
 
 def _shades(seed, *shape):
@@ -21,10 +16,9 @@ def _shades(seed, *shape):
 
 
 def _made(path, **settings):
-    module = Images(**{"path": path, "root": path.parent / "data", "val": 0, "test": 0} | settings)
-    module.prepare_data()
-    module.setup()
-    return module
+    return own_files.loaded(
+        Images, path, **{"root": path.parent / "data", "val": 0, "test": 0} | settings
+    )
 
 
 @pytest.mark.parametrize(

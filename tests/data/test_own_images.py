@@ -4,6 +4,7 @@ import shutil
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,28 +13,15 @@ from PIL import Image
 
 from pixelrnn import atomic
 from pixelrnn.data import Images
-from pixelrnn.data.own import inventory
 from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.errors import ConfigError, DataError
 from tests.data import own_files
 
 
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    inventory.forget()
-
-
 @pytest.fixture
 def made(tmp_path):
     """Make a data module of a path, converted and loaded."""
-
-    def made(path, **settings):
-        module = Images(path=path, root=tmp_path / "data", **settings)
-        module.prepare_data()
-        module.setup()
-        return module
-
-    return made
+    return partial(own_files.loaded, Images, root=tmp_path / "data")
 
 
 def _all(module):

@@ -8,6 +8,7 @@ from pixelrnn.native import compiler
 from pixelrnn.ops import choices
 from pixelrnn.ops.conv_blocks import dispatch, reference
 from pixelrnn.ops.conv_blocks.reference import BlockWeights
+from tests.ops.blocks_in_one_call import assert_close, in_dtype, leaf, tensors, values_and_gradients
 
 SIZES = [  # H, W, B, h, k: edges, odd sizes, several chunks of a row, every width of `product`
     (1, 1, 1, 1, 1),
@@ -34,44 +35,7 @@ def draw(size, blocks=2, skip=True, rows=None, dtype=torch.float32):
     each = [(h, 2 * h, 1, 1), (h, h, rows, k), (2 * h, h, 1, 1), (2 * h, 2 * h, 1, 1)]
     drawn = [[weight(*shape) for shape in each[: 4 if skip else 3]] for _ in range(blocks)]
     x = torch.randn(height, width, batch, 2 * h)
-    return leaf(x, dtype), [
-        BlockWeights(*(tuple(leaf(tensor, dtype) for tensor in pair) for pair in block))
-        for block in drawn
-    ]
-
-
-def leaf(tensor, dtype):
-    return tensor.detach().to(dtype).requires_grad_()
-
-
-def tensors(blocks):
-    return [tensor for block in blocks for pair in block if pair for tensor in pair]
-
-
-def in_float64(x, blocks):
-    pairs = [[pair and tuple(leaf(t, torch.float64) for t in pair) for pair in b] for b in blocks]
-    return leaf(x, torch.float64), [BlockWeights(*block) for block in pairs]
-
-
-def values_and_gradients(function, x, blocks, residual=True, use=("y", "total"), **options):
-    """Outputs, and the gradients of x and all weights of a fixed function of those used."""
-    y, total = function(x, blocks, residual, **options)
-    outputs = [of for name, of in (("y", y), ("total", total)) if name in use and of is not None]
-    upstream = torch.arange(y.numel(), device=y.device).reshape(y.shape).to(y.dtype).cos()
-    loss = sum((of * (upstream + n)).sum() for n, of in enumerate(outputs))
-    given = (x, *tensors(blocks))
-    return [*outputs, *torch.autograd.grad(loss, given, allow_unused=True)]
-
-
-def assert_close(found, exact):
-    """Rounding of sums of up to some thousand terms near 1, through a few layers."""
-    for ours, theirs in zip(found, exact, strict=True):
-        if theirs is None:  # not seen: no gradient, or zeros
-            assert ours is None or not ours.any()
-            continue
-        scale = theirs.abs().max().item() + 1e-3
-        assert ours.shape == theirs.shape
-        assert (ours.double() - theirs.double()).abs().max().item() < 1e-5 * scale
+    return in_dtype(x, [BlockWeights(*block) for block in drawn], dtype)
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -81,7 +45,7 @@ def test_equals_the_reference(size, skip, residual):
     x, blocks = draw(size, skip=skip)
     assert dispatch.served(x, blocks[0].down[0])
     found = values_and_gradients(dispatch.conv_blocks, x, blocks, residual)
-    exact = values_and_gradients(reference.stack, *in_float64(x, blocks), residual)
+    exact = values_and_gradients(reference.stack, *in_dtype(x, blocks, torch.float64), residual)
     assert_close(found, exact)
 
 
@@ -89,7 +53,9 @@ def test_equals_the_reference(size, skip, residual):
 def test_one_output_alone(use):
     x, blocks = draw((3, 4, 2, 8, 3), blocks=3)
     found = values_and_gradients(dispatch.conv_blocks, x, blocks, use=use)
-    assert_close(found, values_and_gradients(reference.stack, *in_float64(x, blocks), use=use))
+    assert_close(
+        found, values_and_gradients(reference.stack, *in_dtype(x, blocks, torch.float64), use=use)
+    )
 
 
 def test_weights_without_later_rows_and_without_the_last_axes():
@@ -101,7 +67,7 @@ def test_weights_without_later_rows_and_without_the_last_axes():
         for of in blocks
     ]
     found = values_and_gradients(dispatch.conv_blocks, x, blocks)
-    assert_close(found, values_and_gradients(reference.stack, *in_float64(x, blocks)))
+    assert_close(found, values_and_gradients(reference.stack, *in_dtype(x, blocks, torch.float64)))
 
 
 def test_later_taps_are_not_used_and_get_no_gradient():
@@ -130,7 +96,7 @@ def test_what_is_not_contiguous(what):
         assert not down.is_contiguous()
     assert what == "weights" or not x.is_contiguous()
     found = values_and_gradients(dispatch.conv_blocks, x, blocks)
-    assert_close(found, values_and_gradients(reference.stack, *in_float64(x, blocks)))
+    assert_close(found, values_and_gradients(reference.stack, *in_dtype(x, blocks, torch.float64)))
 
 
 def test_the_gradient_of_expanded_outputs():
@@ -138,7 +104,7 @@ def test_the_gradient_of_expanded_outputs():
     x, blocks = draw((3, 4, 2, 8, 3))
     y, total = dispatch.conv_blocks(x, blocks)
     (found,) = torch.autograd.grad(y.sum() + total.sum(), x)
-    exact_x, exact = in_float64(x, blocks)
+    exact_x, exact = in_dtype(x, blocks, torch.float64)
     y, total = reference.stack(exact_x, exact)
     (expected,) = torch.autograd.grad(y.sum() + total.sum(), exact_x)
     assert_close([found], [expected])
@@ -184,7 +150,7 @@ def test_an_image_gives_the_same_bits_in_any_batch():
 
 def test_second_derivatives_are_those_of_the_reference():
     x, blocks = draw((3, 3, 2, 6, 3))
-    exact = in_float64(x, blocks)
+    exact = in_dtype(x, blocks, torch.float64)
     found = []
     for function, (of, weights) in (
         (dispatch.conv_blocks, (x, blocks)),
