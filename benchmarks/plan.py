@@ -30,7 +30,7 @@ SHORT = [
 def taken(job: planned.Job) -> float:
     """Seconds that a run of this process takes, its folder new."""
     started = time.perf_counter()
-    run.carry_out(job.plan)
+    run.carry_out(job.prepared)
     return time.perf_counter() - started
 
 
