@@ -13,9 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pixelrnn.doctor import block_rungs
+from pixelrnn.doctor import block_rungs, walk_rungs
 from pixelrnn.doctor.rung import BFLOAT16, FLOAT32, Rung, Shapes
-from pixelrnn.ops import attention, few_rows, gates, native_taps, pointwise_chain, skew, tap_conv
+from pixelrnn.ops import attention, gates, native_taps, pointwise_chain, skew, tap_conv
 from pixelrnn.ops.conv_lstm import dispatch, native_cell, native_loops, reference, single_position
 from pixelrnn.ops.conv_lstm.dispatch import Kernel
 from pixelrnn.ops.self_check import Function
@@ -29,8 +29,8 @@ def rungs() -> Iterator[Rung]:
     yield from block_rungs.rungs()
     yield from gate_rungs()
     yield pointwise_chain_rung()
-    yield few_rows_rung()
-    yield from attention_rungs()
+    yield attention_rung()
+    yield from walk_rungs.rungs()
 
 
 def conv_lstm_rungs() -> Iterator[Rung]:
@@ -187,65 +187,12 @@ def pointwise_chain_rung() -> Rung:
     )
 
 
-def few_rows_rung() -> Rung:
-    """Return the product of few rows, as sampling uses it."""
-
-    def bound(x: Tensor, weight: Tensor) -> Callable[[], object]:
-        out = x.new_zeros(len(x), weight.shape[1])
-        return partial(few_rows.NativeProduct(weight).add(out, torch.zeros_like(out)), x)
-
-    def run(x: Tensor, weight: Tensor) -> Tensor:
-        out = x.new_empty(len(x), weight.shape[1])
-        few_rows.NativeProduct(weight).add(out, torch.zeros_like(out))(x)
-        return out
-
+def attention_rung() -> Rung:
+    """Return the attention of whole images."""
     return Rung(
-        "few_rows",
-        run,
-        torch.matmul,
-        ((3, 37), (37, 41)),
-        ((16, 256), (256, 512)),
-        differentiable=False,
-        dtypes=(FLOAT32,),
-        device="cpu",
-        source=few_rows.SOURCE,
-        bind=bound,
-    )
-
-
-def attention_rungs() -> Iterator[Rung]:
-    """Yield the attention of whole images, and that of one position over a cache."""
-    yield Rung(
         "attention",
         attention.over_earlier,
         attention.reference,
         ((2, 2, 9, 4), (2, 2, 9, 4), (2, 2, 9, 7)),
         ((4, 2, 96, 16), (4, 2, 96, 16), (4, 2, 96, 32)),
     )
-    known = 13
-    yield Rung(
-        "attention at one position",
-        partial(_cached, attention.native, known),
-        partial(_cached, attention.plain, known),
-        ((2, 2, 4, 16), (2, 2, 16, 8), (2, 2, 4)),
-        ((16, 2, 16, 784), (16, 2, 784, 32), (16, 2, 16)),
-        differentiable=False,
-        dtypes=(FLOAT32,),
-        device="cpu",
-        source=attention.SOURCE,
-        bind=partial(_bound_cache, attention.native),
-        bind_reference=partial(_bound_cache, attention.plain),
-    )
-
-
-def _cached(make: Callable, known: int, keys: Tensor, values: Tensor, query: Tensor) -> Tensor:
-    out = query.new_empty(*query.shape[:2], values.shape[-1])
-    make(keys.clone(), values.clone(), out)(query, known)
-    return out
-
-
-def _bound_cache(
-    make: Callable, keys: Tensor, values: Tensor, query: Tensor
-) -> Callable[[], object]:
-    out = query.new_empty(*query.shape[:2], values.shape[-1])
-    return partial(make(keys, values, out), query, keys.shape[-1])

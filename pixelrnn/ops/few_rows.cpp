@@ -129,14 +129,14 @@ extern "C" void place_and_add(const Job* job, const Place* place, const float* x
 struct Instruction {
     Index kind, rows, inputs, outputs, given;
     const float* weight;
-    void (*cell)(const Index*, const Index*, void**);
-    const Index *cell_size, *cell_strides;
+    void (*function)(const void*, const void*, void**);
+    const void *first, *second;
     Index at[5], per_column[5], stride[5];  // bytes, bytes, elements
 };
 
 namespace {
 
-enum Kind { product, place, relu, sum, multiplication, cell };
+enum Kind { product, place, relu, sum, multiplication, call };
 
 template <class Operation>
 inline void elementwise(const Instruction& i, float* const* p, const Operation& operation) {
@@ -169,9 +169,9 @@ extern "C" void run(const Instruction* at, Index count, Index column) {
                 break;
             case sum: elementwise(*i, p, [](float a, float b) { return a + b; }); break;
             case multiplication: elementwise(*i, p, [](float a, float b) { return a * b; }); break;
-            case cell: {
+            case call: {
                 void* pointers[8] = {p[0], p[1], p[2], p[3], p[4]};
-                i->cell(i->cell_size, i->cell_strides, pointers);
+                i->function(i->first, i->second, pointers);
             }
         }
     }

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.native import compiler
-from pixelrnn.ops.recorded import WATCHING
+from pixelrnn.ops.recorded import WATCHING, refuse
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
@@ -225,8 +225,7 @@ def _checked_copy(x: Tensor, shape: tuple[int, int]) -> Tensor:
     """Copy x so that its features are contiguous; refuse a wrong shape or dtype."""
     if x.shape != shape or x.dtype != torch.float32:
         raise ValueError(f"expected float32 {shape}, got {x.dtype} {tuple(x.shape)}")
-    if (watching := WATCHING.get()) is not None:
-        watching.failed = True  # the copy will lie elsewhere the next time
+    refuse()  # the copy will lie elsewhere the next time
     return x.clone(memory_format=torch.contiguous_format)
 
 

@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelrnn.native import compiler
+from pixelrnn.ops import recorded, row_functions
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
 
 def gated(x: Tensor, squashed: bool) -> Tensor:
-    """Compute a gate, of whole images by the C++ code where it serves.
+    """Compute a gate, by C++ code where it serves: of whole images, and of few rows.
 
     Args:
         x: [a, b], (..., 2 p), any float dtype. At a single position it may be what stands for a
@@ -33,7 +34,13 @@ def gated(x: Tensor, squashed: bool) -> Tensor:
     Returns:
         (..., p).
     """
-    return _Gate.apply(x, squashed) if served(x) else reference(x, squashed)
+    if served(x):
+        return _Gate.apply(x, squashed)
+    if row_functions.served(x):
+        return row_functions.gated(x, squashed)
+    if type(x) is Tensor:  # what stands for one is recorded operation by operation
+        recorded.refuse()
+    return reference(x, squashed)
 
 
 def reference(x: Tensor, squashed: bool) -> Tensor:

@@ -1,14 +1,15 @@
 """Work on few rows, recorded while it is done, so that `tapes` can repeat it.
 
-Recorded are products and cells (`few_rows`, `conv_lstm.native_cell`), which tell `WATCHING`, and
-elementwise operations on a `Value`. Anything else makes the recording fail; what is computed is
-the same whether somebody records it or not.
+Recorded are products, cells, attention and functions of rows (`few_rows`, `conv_lstm.native_cell`,
+`attention`, `row_functions`), which tell `WATCHING`, and elementwise operations on a `Value`.
+Anything else makes the recording fail; what is computed is the same whether somebody records it or
+not.
 
 Axes: `B` rows, `F` features.
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from enum import IntEnum
 from typing import Any
@@ -33,7 +34,7 @@ class Kind(IntEnum):
     RELU = 2
     ADD = 3
     MULTIPLY = 4
-    CELL = 5
+    CALL = 5
 
 
 class Operand:
@@ -123,14 +124,34 @@ class Recording:
 
     def cell(self, function: Any, arguments: Any, keeps: Any) -> None:
         """Record a forward pass of a cell (`native_cell.bound_forward`)."""
-        size, strides, pointers = arguments
-        numbers = {
-            "cell": ctypes.cast(function, ctypes.c_void_p).value or 0,
-            "cell_size": ctypes.addressof(size),
-            "cell_strides": ctypes.addressof(strides),
-        }
+        *sizes, pointers = arguments
         operands = [Operand(None, pointers[i]) for i in range(OPERANDS)]
-        self.calls.append(Call(Kind.CELL, numbers, operands, keeps=(arguments, keeps)))
+        self._call(function, sizes, operands, (arguments, keeps))
+
+    def call(
+        self, function: Any, sizes: Sequence[Any], inputs: Sequence[Tensor], *made: Tensor
+    ) -> None:
+        """Record a native function `(first, second, addresses)` of rows.
+
+        Args:
+            function: of ctypes.
+            sizes: first and second, structures or arrays of ctypes, the same at every column. What
+                they say is read whenever the call is repeated.
+            inputs: tensors (B, F) whose addresses it is given, in this order: what this recording
+                has made, or what somebody else keeps.
+            made: tensors that it has just made; their addresses come last.
+        """
+        for out in made:
+            self._make(out)
+        self._call(function, sizes, [self._operand(x) for x in (*inputs, *made)], sizes)
+
+    def _call(
+        self, function: Any, sizes: Sequence[Any], operands: list[Operand], keeps: Any
+    ) -> None:
+        address = ctypes.cast(function, ctypes.c_void_p).value or 0
+        first, second = (ctypes.addressof(size) for size in sizes)
+        numbers = {"function": address, "first": first, "second": second}
+        self.calls.append(Call(Kind.CALL, numbers, operands, keeps=keeps))
 
     def elementwise(self, kind: Kind, out: Tensor, *inputs: Tensor) -> Tensor:
         """Record an operation that has just made `out` of inputs of the same shape."""
@@ -234,6 +255,12 @@ def _recorded(name: str, recording: Recording, out: Any, parts: list[Any], more:
 def plain(x: Any) -> Any:
     """Return the tensor of a value; all else as it is."""
     return x.tensor if isinstance(x, Value) else x
+
+
+def refuse() -> None:
+    """Tell a recording, if there is one, of something that cannot be repeated."""
+    if (watching := WATCHING.get()) is not None:
+        watching.failed = True
 
 
 def added(a: Tensor, b: Tensor) -> Tensor:

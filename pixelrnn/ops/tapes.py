@@ -2,8 +2,8 @@
 
 A network of small layers at one position is bound by the calls of Python, not by arithmetic. What
 is done there is the same at every column but for addresses, and buffers are cut evenly: those at
-two columns give those at all. So a tape repeats products, cells, ReLU, sums and elementwise
-products by one call, other functions by torch, to the same bits as before.
+two columns give those at all. So a tape repeats products, cells, ReLU, sums, elementwise products
+and other native functions by one call, functions of torch by torch, to the same bits as before.
 """
 
 import ctypes
@@ -30,9 +30,9 @@ class Instruction(ctypes.Structure):
         ("outputs", ctypes.c_int64),
         ("given", ctypes.c_int64),
         ("weight", ctypes.c_void_p),
-        ("cell", ctypes.c_void_p),
-        ("cell_size", ctypes.c_void_p),
-        ("cell_strides", ctypes.c_void_p),
+        ("function", ctypes.c_void_p),
+        ("first", ctypes.c_void_p),
+        ("second", ctypes.c_void_p),
         ("at", ctypes.c_int64 * OPERANDS),
         ("per_column", ctypes.c_int64 * OPERANDS),
         ("stride", ctypes.c_int64 * OPERANDS),

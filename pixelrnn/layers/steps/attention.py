@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from pixelrnn.layers.elu import elu
 from pixelrnn.layers.gate import linear_gate
@@ -16,8 +15,10 @@ from pixelrnn.layers.places import places
 from pixelrnn.layers.steps.base import InputStep, State
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.layers.steps.placed_conv import PlacedStep
-from pixelrnn.ops import attention, masks
+from pixelrnn.ops import attention_cache, masks, row_functions
 from pixelrnn.ops.few_rows import product
+from pixelrnn.ops.recorded import Recording, added
+from pixelrnn.ops.tapes import Tapes
 
 if TYPE_CHECKING:
     from pixelrnn.layers.attention import CausalAttention
@@ -28,8 +29,8 @@ class AttentionState(State):
     """What is remembered of the positions before, and of the pixel at hand.
 
     Attributes:
-        keys: (B, h, K, N); zeros at positions that are not known yet.
-        values: (B, h, N, V'), alike; V' is V and what `ops.attention.cached` wants beside it.
+        keys: (B, h, ...), K features of N positions, as `ops.attention_cache` lays them out.
+        values: (B, h, ...), alike, V features.
         raw: (B, C + 2 + F), the pixel at hand: its colours, its place, its features.
     """
 
@@ -49,6 +50,8 @@ class AttentionStep(InputStep):
         width: W.
     """
 
+    repeats = True
+
     def __init__(self, layer: "CausalAttention", batch: int, width: int) -> None:
         self.query_in = PlacedStep(layer.query_in, batch, width)
         self.query_gate = MaskedConvStep(layer.query_gate, batch, width)
@@ -64,19 +67,16 @@ class AttentionStep(InputStep):
         self.features = masks.group_slices(features, groups)
         self.heads = masks.group_slices(layer.heads, groups)
         self.width, self.size = width, layer.size
-        self.known = 0  # positions
-        room = attention.rounded(width, attention.LANES)
-        value_room = attention.rounded(self.value_width, attention.VALUE_LANES)
-        self.state = AttentionState(
-            keys=like.new_zeros(batch, layer.heads, self.key_width, room),
-            values=like.new_zeros(batch, layer.heads, room, value_room),
-            raw=like.new_zeros(batch, raw),
-        )
+        self.known, self.room = 0, width  # positions
+        self.cache_kind = attention_cache.kind_for(like)
+        pixel, widths = like.new_zeros(batch, raw), (self.key_width, self.value_width)
+        keys, values = self.cache_kind.start(pixel, layer.heads, widths, self.room)
+        self.state = AttentionState(keys, values, pixel)
         self.bind()
 
     def bind(self) -> None:
         """See `Memory.bind`."""
-        keys, values, raw = self.state.keys, self.state.values, self.state.raw
+        raw = self.state.raw
         self.raw_colors = [raw[:, group] for group in self.colors]
         self.raw_place = raw[:, self.place]
         self.raw_features = [raw[:, self.place.stop :][:, group] for group in self.features]
@@ -87,50 +87,52 @@ class AttentionStep(InputStep):
                 self.content, self.buffers, self.content_biases, strict=True
             )
         ]
-        out = raw.new_empty(len(raw), keys.shape[1], self.value_width)
-        self.attend = [
-            attention.cached(keys[:, heads], values[:, heads], out[:, heads])
-            for heads in self.heads
-        ]
+        keys, values = self.state.keys, self.state.values
+        self.cache = self.cache_kind(keys, values, self.value_width, self.known)
+        self.remember = self.cache.remember(self.buffers[-1])
+        out = raw.new_empty(len(raw), self.heads[-1].stop, self.value_width)
+        self.attend = [self.cache.attend(heads, out[:, heads]) for heads in self.heads]
         self.outputs = [out[:, heads].flatten(1) for heads in self.heads]
+        self.tapes = Tapes(1, self.width, raw)
 
     def begin_row(self, row: int) -> None:
         """Make room for a row; its places are known."""
         for step in (self.query_in, self.query_gate, self.query_out):
             step.begin_row(row)
         self.places = places(range(row, row + 1), self.width, self.size, self.state.raw)[0]
-        state, room = self.state, self.state.keys.shape[-1]
-        if self.known + self.width > room:
-            needed = max(2 * room, self.known + self.width)
-            more = attention.rounded(needed, attention.LANES) - room
-            state.keys = F.pad(state.keys, (0, more))
-            state.values = F.pad(state.values, (0, 0, 0, more))
-            self.bind()
+        if self.known + self.width > self.room:
+            self.room = max(2 * self.room, self.known + self.width)
+            state = self.state
+            state.keys, state.values = self.cache.longer(state.keys, state.values, self.room)
+            self.cache.move(state.keys, state.values)
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """Ask what is remembered; x is kept for the key and the value of this pixel."""
-        if group == 0:
-            self.raw_place.copy_(self.places[column])
-        self.raw_features[group].copy_(x)
+        row_functions.copy(x, self.raw_features[group])
         y = self.query_gate(elu(self.query_in(elu(x), column, group)), column, group)
-        query = self.query_out(x + linear_gate(y), column, group)
-        self.attend[group](query.unflatten(1, (-1, self.key_width)), self.known)
+        query = self.query_out(added(x, linear_gate(y)), column, group)
+        self.attend[group](query.unflatten(1, (-1, self.key_width)))
         return self.outputs[group]
 
     def see(self, x: Tensor, column: int, group: int) -> None:
         """Take in a colour group; after the last one the pixel is remembered."""
         self.raw_colors[group].copy_(x)
-        if group + 1 == len(self.colors):
+        if group + 1 < len(self.colors):
+            return
+        self.raw_place.copy_(self.places[column])
+        if (tape := self.tapes.tape(0)) is not None:
+            tape(column)
+        elif self.tapes.wanted:
+            self.tapes.record(column, 0, self._remember)
+        else:
             self._remember()
-
-    def _remember(self) -> None:
-        state, (hidden, gates, content) = self.state, self.buffers
-        inside, gate, out = self.compute
-        inside(elu(state.raw))
-        gate(elu(hidden))
-        out(state.raw + linear_gate(gates))
-        heads = state.keys.shape[1]
-        keys, values = content.split([heads * self.key_width, heads * self.value_width], dim=1)
-        state.keys[..., self.known] = keys.unflatten(1, (heads, -1))
-        state.values[:, :, self.known, : self.value_width] = values.unflatten(1, (heads, -1))
         self.known += 1
+
+    def _remember(self, recording: Recording | None = None) -> None:
+        """Compute the key and the value of the pixel at hand; they join those before."""
+        raw, (hidden, gates, _) = self.state.raw, self.buffers
+        inside, gate, out = self.compute
+        inside(elu(raw))
+        gate(elu(hidden))
+        out(added(raw, linear_gate(gates)))
+        self.remember()

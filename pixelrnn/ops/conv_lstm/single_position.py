@@ -13,9 +13,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from pixelrnn.ops import recorded
 from pixelrnn.ops.conv_lstm import native_cell
 from pixelrnn.ops.conv_lstm.cell import cell_for, state_dtype
-from pixelrnn.ops.recorded import WATCHING
 
 Advance = Callable[[], Tensor]
 
@@ -48,8 +48,7 @@ def plain(gates: Tensor, cell: Tensor, hidden: Tensor) -> Advance:
         g.tanh_()
         cell.mul_(f).addcmul_(i, g)
         hidden.copy_(cell).tanh_().mul_(o)
-        if (watching := WATCHING.get()) is not None:
-            watching.failed = True  # these operations are not told
+        recorded.refuse()  # these operations are not told
         return hidden
 
     return advance
