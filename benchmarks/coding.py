@@ -112,8 +112,9 @@ def main() -> None:
     parser = report.parser(__doc__.splitlines()[0], "coding")
     parser.add_argument("--only", choices=[case.name for case in CASES], help="one case")
     options = parser.parse_args()
-    cases, turns = (QUICK, 1) if options.quick else (CASES, 3)
-    cases = tuple(case for case in cases if options.only in (None, case.name))
+    turns = 1 if options.quick else 3
+    every = QUICK if options.quick else CASES
+    cases = [case for case in every if options.only in (None, case.name)]
     rows = [
         {"images": case.name, "model": kind.__name__, **row}
         for case in cases

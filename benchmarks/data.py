@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pixelrnn.data import CIFAR10, MNIST, DownsampledImageNet, Patches, registry
 from pixelrnn.data.base import PixelDataModule
 from pixelrnn.data.batches import Images, RandomDraws
 from pixelrnn.data.download import checksum
+from pixelrnn.data.published import PublishedImages
 from pixelrnn.data.registry import RawFile
 from pixelrnn.data.sampler import Batch, BatchOrder
 from pixelrnn.models import DiagonalBiLSTM
@@ -66,7 +68,7 @@ def random_batches(folder: Path, images: int) -> Iterator[dict[str, Any]]:
             for number, batch in enumerate(order):
                 if number == 500:
                     break
-                times.append(seconds(lambda batch=batch: data[batch]))
+                times.append(seconds(partial(data.__getitem__, batch)))
         yield {
             "what": f"random batch of {BATCH}, {images:,} mapped images 3x32x32, {cache} cache",
             "value": 1000 * statistics.median(times),
@@ -152,6 +154,7 @@ def conversion(folder: Path, images: int) -> Iterator[dict[str, Any]]:
             for part, name in names.items()
         }
         source = registry.SOURCES[module.dataset_id]
+        assert isinstance(module.image_set, PublishedImages)
         module.image_set.source = replace(source, parts=counts, files=files)
         took = seconds(module.prepare_data)
         rate = sum(counts.values()) / took

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import report
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
-from pixelrnn.models.causal import CausalModel
+from pixelrnn.models.stack import StackModel
 from pixelrnn.training import evaluation_batch
 
 MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
@@ -49,7 +49,7 @@ def seconds(run: Callable[[], Any], images: int) -> tuple[float, Any]:
     return (time.process_time() - start) / images, found
 
 
-def measured(kind: type[CausalModel], setting: Setting, turns: int) -> list[dict[str, Any]]:
+def measured(kind: type[StackModel], setting: Setting, turns: int) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     model = kind(setting.shape, levels=setting.levels, hidden=setting.hidden, layers=setting.layers)
     count = evaluation_batch.images_within(model, "cpu")

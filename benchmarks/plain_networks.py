@@ -23,17 +23,18 @@ class MaskedConv(nn.Conv2d):
 
     def __init__(self, layer: MaskedWeight, outputs: slice = slice(None)) -> None:
         weight, bias = layer.weight[outputs], layer.bias[outputs]
-        padding = tuple(size // 2 for size in layer.kernel_size)
+        rows, columns = layer.kernel_size
+        padding = (rows // 2, columns // 2)
         super().__init__(weight.shape[1], len(weight), layer.kernel_size, padding=padding)
         self.register_buffer("mask", layer.mask[outputs].to(weight.dtype))
         self.hides = not bool(layer.mask.all())  # a 1x1 of one colour is a plain one
         with torch.no_grad():
             self.weight.copy_(weight)
-            self.bias.copy_(bias)
+            self.get_parameter("bias").copy_(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer: (B, in, H, W) -> (B, out, H, W)."""
-        weight = self.weight * self.mask if self.hides else self.weight
+        weight = self.weight * self.get_buffer("mask") if self.hides else self.weight
         return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 
@@ -133,14 +134,24 @@ class Recurrent(nn.Module):
 
     def __init__(self, block: LSTMBlock) -> None:
         super().__init__()
-        self.lstm = (
-            Row(block.lstm) if isinstance(block.lstm, RowLSTMLayer) else Diagonal(block.lstm)
-        )
+        layer = block.lstm
+        assert isinstance(layer, (RowLSTMLayer, DiagonalBiLSTMLayer))
+        self.lstm = Row(layer) if isinstance(layer, RowLSTMLayer) else Diagonal(layer)
         self.up = MaskedConv(block.up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block: (B, 2h, H, W) -> (B, 2h, H, W)."""
         return x + self.up(self.lstm(x))
+
+
+def _masked(layer: nn.Module) -> MaskedConv:
+    assert isinstance(layer, MaskedWeight)
+    return MaskedConv(layer)
+
+
+def _block(block: nn.Module) -> Conv | Recurrent:
+    assert isinstance(block, (ConvBlock, LSTMBlock))
+    return Conv(block) if isinstance(block, ConvBlock) else Recurrent(block)
 
 
 class PlainNetwork(nn.Module):
@@ -152,13 +163,10 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, model: StackModel) -> None:
         super().__init__()
-        self.stem = MaskedConv(model.stem.conv)
-        self.blocks = nn.ModuleList(
-            Conv(block) if isinstance(block, ConvBlock) else Recurrent(block)
-            for block in model.blocks
-        )
-        self.skips = nn.ModuleList(map(MaskedConv, model.skips))
-        layers = [part for layer in model.head.layers for part in (nn.ReLU(), MaskedConv(layer))]
+        self.stem = _masked(model.get_submodule("stem.conv"))
+        self.blocks = nn.ModuleList(map(_block, model.blocks))
+        self.skips = nn.ModuleList(map(_masked, model.skips))
+        layers = [part for layer in model.head.layers for part in (nn.ReLU(), _masked(layer))]
         self.head = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from pixelrnn.generation import raster, reference
 from pixelrnn.generation.sources import Draw, Position, for_images
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL, RowLSTM
 from pixelrnn.models.causal import CausalModel
+from pixelrnn.models.stack import StackModel
 from pixelrnn.ops import timing
 
 MODELS = (PixelCNN, GatedPixelCNN, PixelSNAIL, RowLSTM, DiagonalBiLSTM)
@@ -64,7 +65,7 @@ def seeded() -> Draw:
     return Draw(torch.Generator().manual_seed(0))
 
 
-def make(kind: type[CausalModel], height: int, sizes: Sizes) -> CausalModel:
+def make(kind: type[StackModel], height: int, sizes: Sizes) -> CausalModel:
     torch.manual_seed(0)
     model = kind((3, height, WIDTH), hidden=sizes.hidden, layers=sizes.layers)
     return model.eval().to(sizes.device)
@@ -122,7 +123,7 @@ def pixel_seconds(model: CausalModel, sizes: Sizes) -> float:
     return statistics.median(rows) / WIDTH
 
 
-def against_oracle(kind: type[CausalModel], sizes: Sizes) -> Rows:
+def against_oracle(kind: type[StackModel], sizes: Sizes) -> Rows:
     model = make(kind, WIDTH, sizes)
     symbols = 3 * WIDTH * WIDTH
     reference.generate(make(kind, 1, sizes), 1, seeded())  # warms up
@@ -143,7 +144,7 @@ def against_oracle(kind: type[CausalModel], sizes: Sizes) -> Rows:
     ]
 
 
-def by_height(kind: type[CausalModel], sizes: Sizes) -> Rows:
+def by_height(kind: type[StackModel], sizes: Sizes) -> Rows:
     models = {height: make(kind, height, sizes) for height in HEIGHTS}
     seconds: dict[int, list[float]] = {height: [] for height in HEIGHTS}
     for turn in range(sizes.turns):
@@ -169,7 +170,7 @@ def in_place_flops(_: Any, a: torch.Size, b: torch.Size, **__: Any) -> int:
     return 2 * a.numel() * b[-1]
 
 
-def arithmetic(kind: type[CausalModel], sizes: Sizes) -> Rows:
+def arithmetic(kind: type[StackModel], sizes: Sizes) -> Rows:
     """All products of 8 rows, masked ones at their full size, by torch's own counter.
 
     In float64: it cannot see our own products (`ops.few_rows`), which are float32 only.
@@ -187,10 +188,11 @@ def arithmetic(kind: type[CausalModel], sizes: Sizes) -> Rows:
     return [{"what": what, "value": totals[0] / totals[1], "target": "<= 2"}]
 
 
-def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
+def same_images(kind: type[StackModel], sizes: Sizes) -> Rows:
     """A difference needs a uniform within rounding of a step of the cumulative distribution."""
     torch.manual_seed(0)
-    model = kind((3, 8, 8), hidden=32, layers=2, head_width=64).eval().to(sizes.device)
+    model: CausalModel = kind((3, 8, 8), hidden=32, layers=2, head_width=64)
+    model.eval().to(sizes.device)
     with threads.limited(1):
         walk = raster.generate(model, sizes.images, seeded())
         oracle = reference.generate(model, sizes.images, seeded())
@@ -199,7 +201,7 @@ def same_images(kind: type[CausalModel], sizes: Sizes) -> Rows:
     return [{"what": what, "value": same}]
 
 
-def completions(kind: type[CausalModel], sizes: Sizes) -> Rows:
+def completions(kind: type[StackModel], sizes: Sizes) -> Rows:
     """The lower half of 8 images is drawn 4 times each, by the network of `pixelrnn train`."""
     torch.manual_seed(0)
     model = kind((1, 8, 8), levels=17, hidden=32, layers=2).eval().to(sizes.device)

@@ -21,7 +21,7 @@ from benchmarks import report
 from pixelrnn.generation.known import completions
 from pixelrnn.generation.sources import for_images
 from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, RowLSTM
-from pixelrnn.models.causal import CausalModel
+from pixelrnn.models.stack import StackModel
 from pixelrnn.ops import tapes
 
 MODELS = (PixelCNN, GatedPixelCNN, RowLSTM, DiagonalBiLSTM)
@@ -53,7 +53,7 @@ def step_by_step(work: Callable[[], Tensor]) -> Tensor:
         return work()
 
 
-def completed_alone(model: CausalModel, images: Tensor, known: Tensor) -> Tensor:
+def completed_alone(model: StackModel, images: Tensor, known: Tensor) -> Tensor:
     source_of = completions(
         images.repeat_interleave(DRAWS, dim=0), known, for_images(0, TOTAL), copies=1
     )
@@ -65,7 +65,7 @@ def completed_alone(model: CausalModel, images: Tensor, known: Tensor) -> Tensor
     return step_by_step(lambda: torch.cat(list(model.walk(unknowing, TOTAL))))
 
 
-def measured(kind: type[CausalModel], setting: Setting, turns: int) -> list[dict[str, Any]]:
+def measured(kind: type[StackModel], setting: Setting, turns: int) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     model = kind(
         setting.shape, levels=setting.levels, hidden=setting.hidden, layers=setting.layers

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ from pixelrnn.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN, PixelSNAIL,
 from pixelrnn.native.memory import reuse_freed_memory
 from pixelrnn.ops import timing
 from pixelrnn.ops.conv_lstm import graph_choice
+from pixelrnn.ops.conv_lstm.dispatch import KernelName
 
 BATCH = 16
 MEMORY_FLAG = "--peak-memory-of"
@@ -139,7 +141,8 @@ def variants(case: Case, device: torch.device = report.CPU) -> list[str]:
 def step(case: Case, variant: str, device: torch.device = report.CPU) -> Callable[[], None]:
     """Forward and backward on fixed random data."""
     torch.manual_seed(0)
-    kernel = {"reference": "reference", "launched": "autograd"}.get(variant, "auto")
+    of_variant: dict[str, KernelName] = {"reference": "reference", "launched": "autograd"}
+    kernel = of_variant.get(variant, "auto")
     make = _model if case.layers is not None else _plain if variant == "plain" else _layer
     with device:
         network, inputs, loss = make(case, kernel)
@@ -154,9 +157,10 @@ def step(case: Case, variant: str, device: torch.device = report.CPU) -> Callabl
     return run
 
 
-def _layer(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+def _layer(case: Case, kernel: KernelName) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
     colors, height, width = case.image
     settings = LSTMSettings(kernel=kernel)
+    layer: RowLSTMLayer | DiagonalBiLSTMLayer
     if case.model == "row_lstm":
         layer = RowLSTMLayer(2 * case.hidden, case.hidden, 3, colors, settings)
     else:
@@ -166,15 +170,15 @@ def _layer(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor
     return layer, x, lambda x: torch.dot(layer(x).float().flatten(), upstream.flatten())
 
 
-def _plain(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+def _plain(case: Case, kernel: KernelName) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
     layer, x, _ = _layer(case, kernel)
     upstream = torch.randn(*x.shape[:3], case.hidden)
     run = getattr(reference, case.model)
     return layer, x, lambda x: torch.dot(run(layer, x).float().flatten(), upstream.flatten())
 
 
-def _model(case: Case, kernel: str) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
-    options = {"kernel": kernel} if case.model in RECURRENT else {}
+def _model(case: Case, kernel: KernelName) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+    options: dict[str, Any] = {"kernel": kernel} if case.model in RECURRENT else {}
     options |= {"hidden": case.hidden, "layers": case.layers}
     model = MODELS[case.model](case.image, case.levels, **options)
     images = torch.randint(case.levels, (BATCH, *case.image), dtype=torch.uint8)
@@ -206,8 +210,8 @@ def training_flop(case: Case) -> float:
 def first_layers(model: nn.Module) -> list[nn.Module]:
     """The convolutions of the image: no gradient of it is computed."""
     if isinstance(model, GatedPixelCNN):
-        return [model.vertical.layers[0].conv, model.stem.conv]
-    return [model.stem]
+        return [model.get_submodule(name) for name in ("vertical.layers.0.conv", "stem.conv")]
+    return [model.get_submodule("stem")]
 
 
 def products(model: nn.Module) -> float:
