@@ -162,9 +162,15 @@ CAUSAL = [
         residual=False,
         skip=True,
         kernel_size=3,
-        squash_first=False,
+        first_gate="linear",
     ),
-    _case("gated_pixelcnn-blind", GatedPixelCNN, color_conditioning=False, kernel_size=3),
+    _case(
+        "gated_pixelcnn-blind",
+        GatedPixelCNN,
+        color_conditioning=False,
+        kernel_size=3,
+        first_gate="none",
+    ),
     _case("gated_pixelcnn-narrow", GatedPixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     *(
         _case(f"{name}-given", given(cls))
@@ -175,7 +181,7 @@ CAUSAL = [
             ("diagonal_bilstm", DiagonalBiLSTM),
         )
     ),
-    _case("gated_pixelcnn-embedded", GatedPixelCNN, embed=6, kernel_size=3),
+    _case("gated_pixelcnn-embedded", GatedPixelCNN, embed=6, kernel_size=3, first_gate="none"),
     _case("pixelsnail", PixelSNAIL, **SNAIL),
     _case("pixelsnail-embedded", PixelSNAIL, **SNAIL, embed=2, layers=1, color_conditioning=False),
     _case("pixelsnail-given", given(PixelSNAIL), **SNAIL, layers=1),

@@ -7,6 +7,8 @@ gradient. The factors make up for it; the papers do not state their initial weig
 """
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
@@ -18,6 +20,9 @@ KEPT = math.sqrt(3)
 KEPT_BEHIND_GATE = 2 * KEPT
 """Of initial weights that see what a gate has put out: the second moment is then what it was before
 the gate, as long as that is small."""
+
+FirstGate = Literal["squashed", "linear", "none"]
+"""The gate of the first layer of a network: tanh(a) * sigmoid(b), a * sigmoid(b), or a alone."""
 
 
 def gate(x: Tensor) -> Tensor:
@@ -34,3 +39,15 @@ def linear_gate(x: Tensor) -> Tensor:
     The gate of the PixelCNN++ and of the PixelSNAIL, which have no tanh.
     """
     return gates.gated(x, squashed=False)
+
+
+def no_gate(x: Tensor) -> Tensor:
+    """Return the features as they are: (..., p)."""
+    return x
+
+
+FIRST_GATES: dict[FirstGate, Callable[[Tensor], Tensor]] = {
+    "squashed": gate,
+    "linear": linear_gate,
+    "none": no_gate,
+}

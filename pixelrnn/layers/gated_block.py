@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pixelrnn.layers.apply import Run
 from pixelrnn.layers.conditioning import NOTHING, Conditions
 from pixelrnn.layers.dropout import Dropout
-from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate, linear_gate
+from pixelrnn.layers.gate import FIRST_GATES, KEPT, KEPT_BEHIND_GATE, FirstGate
 from pixelrnn.layers.masked_conv import MaskedConv2d
 from pixelrnn.ops import masks
 
@@ -24,7 +24,7 @@ class GatedBlock(nn.Module):
             each pixel itself.
         conditions: what is added to both halves before the gate.
         dropout: share of the gated features that is dropped in training.
-        squashed: False leaves the tanh out of the gate: a * sigmoid(b), which is not bounded.
+        gate: the gate; with "none" the convolution and the link have p features.
     """
 
     def __init__(
@@ -37,20 +37,20 @@ class GatedBlock(nn.Module):
         residual: bool,
         conditions: Conditions = NOTHING,
         dropout: float = 0.0,
-        squashed: bool = True,
+        gate: FirstGate = "squashed",
     ) -> None:
         super().__init__()
         self.residual = residual
-        self.gate = gate if squashed else linear_gate
-        size = (1, kernel_size)
+        self.gate = FIRST_GATES[gate]
+        size, parts = (1, kernel_size), 1 if gate == "none" else 2
         self.conv = MaskedConv2d(
-            mask_type, in_features, features, size, color_groups, 2, conditions
+            mask_type, in_features, features, size, color_groups, parts, conditions
         )
         self.dropout = Dropout(dropout)
         self.out = MaskedConv2d("B", features, features, (1, 1), color_groups)
         with torch.no_grad():
             if mask_type == "A":  # the stream begins as large as what its gate was given
-                self.out.weight.mul_(KEPT_BEHIND_GATE)
+                self.out.weight.mul_(KEPT if gate == "none" else KEPT_BEHIND_GATE)
             else:  # what a block adds is small beside the stream
                 self.conv.weight.mul_(KEPT)
 
@@ -60,7 +60,7 @@ class GatedBlock(nn.Module):
         Args:
             x: (..., in).
             run: applies a layer (see `layers.apply`).
-            link: (..., 2 p), of the vertical stack.
+            link: (..., 2 p), of the vertical stack; (..., p) without a gate.
 
         Returns:
             (..., p).

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.conditioning import NOTHING, Conditions, conditioning
-from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate
+from pixelrnn.layers.gate import KEPT, KEPT_BEHIND_GATE, gate, no_gate
 from pixelrnn.layers.masked_conv import MIN_FEATURES_FOR_PRODUCTS
 from pixelrnn.layers.steps.base import Step
 from pixelrnn.layers.steps.vertical_stack import VerticalStep
@@ -69,26 +69,34 @@ class VerticalLayer(nn.Module):
         features: p.
         kernel_size: of the convolution, odd.
         conditions: what is added to both halves before the gate, and so to the link.
+        gated: False leaves the gate out; the convolution and the link then have p features.
     """
 
     def __init__(
-        self, in_features: int, features: int, kernel_size: int, conditions: Conditions = NOTHING
+        self,
+        in_features: int,
+        features: int,
+        kernel_size: int,
+        conditions: Conditions = NOTHING,
+        gated: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = FullWidthConv(in_features, 2 * features, kernel_size)
-        self.link = nn.Linear(2 * features, 2 * features)
-        self.conditioning = conditioning(conditions, 2 * features)
+        self.gate = gate if gated else no_gate
+        width = 2 * features if gated else features
+        self.conv = FullWidthConv(in_features, width, kernel_size)
+        self.link = nn.Linear(width, width)
+        self.conditioning = conditioning(conditions, width)
 
     def forward(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """Compute the link (..., 2 p), taken before the gate, and the layer's output (..., p)."""
         a = self.conv(x)
         if self.conditioning is not None:
             a = a + self.conditioning(context)
-        return self.link(a), gate(a)
+        return self.link(a), self.gate(a)
 
 
 class VerticalStack(nn.Module):
-    """All vertical layers; put out are their links, side by side, to be cut by `chunk`.
+    """All vertical layers; put out are their links, side by side, to be cut by `links`.
 
     A row of it is known when the row begins, which is why it is one layer of the composition: at
     single positions it computes its whole row at once (`steps.vertical_stack`). There is no
@@ -104,6 +112,10 @@ class VerticalStack(nn.Module):
         color_groups: number of colours that see each other in order.
         checkpoint_layers: keep only each layer's input for the backward.
         conditions: see `VerticalLayer`.
+        first_gated: False leaves the gate of the first layer out.
+
+    Attributes:
+        parts: of each layer, how many parts of p features its link has: 2, or 1 without a gate.
     """
 
     takes_context = True
@@ -118,26 +130,28 @@ class VerticalStack(nn.Module):
         color_groups: int,
         checkpoint_layers: bool = False,
         conditions: Conditions = NOTHING,
+        first_gated: bool = True,
     ) -> None:
         super().__init__()
         self.color_groups = color_groups
         self.checkpoint_layers = checkpoint_layers
-        self.parts = 2 * layers  # put out, each split into colour groups on its own
+        self.parts = [2 if index or first_gated else 1 for index in range(layers)]
         all_layers = [
             VerticalLayer(features, features, kernel_size, conditions)
             if index
-            else VerticalLayer(colors, features, first_kernel_size, conditions)
+            else VerticalLayer(colors, features, first_kernel_size, conditions, first_gated)
             for index in range(layers)
         ]
         with torch.no_grad():
-            for layer in all_layers[1:]:
-                layer.conv.weight.mul_(KEPT_BEHIND_GATE)
+            for index, layer in enumerate(all_layers[1:]):
+                gated = index > 0 or first_gated  # the layer below
+                layer.conv.weight.mul_(KEPT_BEHIND_GATE if gated else KEPT)
             for layer in all_layers:
                 layer.link.weight.mul_(KEPT)
         self.layers = nn.ModuleList(all_layers)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
-        """Apply the stack to whole images: (H, W, B, C) -> (H, W, B, L * 2 p)."""
+        """Apply the stack to whole images: (H, W, B, C) -> (H, W, B, sum(parts) * p)."""
         x = F.pad(x[:-1], (0, 0, 0, 0, 0, 0, 1, 0))
         links = []
         for layer in self.layers:
@@ -149,6 +163,11 @@ class VerticalStack(nn.Module):
                 link, x = layer(x, context)
             links.append(link)
         return torch.cat(links, dim=-1)
+
+    def links(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Cut what is put out, (..., sum(parts) * p), into the link of each layer."""
+        width = x.shape[-1] // sum(self.parts)
+        return x.split([width * parts for parts in self.parts], dim=-1)
 
     def step(self, batch: int, width: int, context: Context | None = None) -> Step:
         """Make the step of this layer, which applies it one position at a time (`steps`)."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pixelrnn.arguments import OddSize, Positive, Rate
 from pixelrnn.layers.apply import Run
+from pixelrnn.layers.gate import FirstGate
 from pixelrnn.layers.gated_block import GatedBlock
 from pixelrnn.layers.vertical_stack import VerticalStack
 from pixelrnn.models.fields import arguments_from_fields
@@ -28,9 +29,10 @@ class GatedPixelCNN(StackModel):
     Args:
         kernel_size: size of the convolutions after the first, odd; n x n above, 1 x n in the row.
         dropout: share of the gated features of each block's row that is dropped in training.
-        squash_first: tanh in the gate of the first layer of the row. False: a * sigmoid(b) there,
-            the gate of the PixelCNN++ and the PixelSNAIL, so that all later layers see levels that
-            are not bent. It is worth much where levels are many; the paper leaves it open.
+        first_gate: the gate of the first layer, which the paper leaves open. "squashed": that of
+            all others. "linear": a * sigmoid(b) in the row, the gate of the PixelCNN++ and the
+            PixelSNAIL. "none": both stacks begin as plain convolutions, so that all later layers
+            see levels that are neither bent nor scaled; worth much where levels are many.
     """
 
     hidden: Positive = 384
@@ -38,7 +40,7 @@ class GatedPixelCNN(StackModel):
     skip: bool = False
     kernel_size: OddSize = 5
     dropout: Rate = 0.0
-    squash_first: bool = True
+    first_gate: FirstGate = "squashed"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +53,7 @@ class GatedPixelCNN(StackModel):
             self.color_groups,
             self.checkpoint_layers,
             self.conditions,
+            first_gated=self.first_gate != "none",
         )
 
     @property
@@ -68,7 +71,7 @@ class GatedPixelCNN(StackModel):
             self.color_groups,
             residual=False,
             conditions=self.conditions,
-            squashed=self.squash_first,
+            gate=self.first_gate,
         )
 
     def block(self) -> GatedBlock:
@@ -87,7 +90,7 @@ class GatedPixelCNN(StackModel):
 
     def compose(self, pixels: Tensor, run: Run) -> Tensor:
         """See `CausalModel.compose`."""
-        first, *links = run(self.vertical, pixels).chunk(self.layers + 1, dim=-1)
+        first, *links = self.vertical.links(run(self.vertical, pixels))
         assert isinstance(self.stem, GatedBlock)
         x = self.stem.compose(pixels, run, first)
         return self.blocks_and_head(x, run, [(link,) for link in links])

@@ -202,7 +202,7 @@ class Value(Tensor):
     """A tensor (B, F) on which elementwise operations are done and recorded.
 
     relu, sums and products of two tensors, tanh, exp and log sigmoid are recorded, and views by
-    `chunk`. Any other operation is done on the tensor, and makes the recording fail.
+    `chunk` and `split`. Any other operation is done on the tensor, and makes the recording fail.
     """
 
     tensor: Tensor
@@ -241,7 +241,7 @@ def _recorded(name: str, recording: Recording, out: Any, parts: list[Any], more:
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if name in _SAYS_SHAPE and not isinstance(out, Tensor):
         return out
-    if name == "chunk":
+    if name in ("chunk", "split"):
         return [value(part, recording) for part in out]
     if not more and len(tensors) == len(parts):
         if name in _NATIVE:

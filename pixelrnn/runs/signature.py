@@ -51,7 +51,7 @@ LATER = {
     "model.*classes": None,
     "model.*dropout": 0.0,
     "model.*embed": None,
-    "model.*squash_first": True,
+    "model.*first_gate": "squashed",
     "data.subsample": 1,
     "callbacks.matmul_precision": {
         "_target_": "pixelrnn.training.callbacks.MatmulPrecision",

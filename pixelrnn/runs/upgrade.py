@@ -17,7 +17,7 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: content of config.yaml; it stays as it is.
     """
-    config = _renamed(config)
+    config = of_nodes(config)
     if "scale" in config:
         config["scale_name"] = config.pop("scale")
         config.setdefault("evaluate", _SPLITS)
@@ -44,13 +44,18 @@ def _upgraded_logger(node: dict[str, Any], signature: str | None) -> dict[str, A
     return node
 
 
-def _renamed(value: Any) -> Any:
-    """A copy in which each `_target_` has its name of today."""
+def of_nodes(value: Any) -> Any:
+    """A copy in which each node, which has a `_target_`, has its name and its keys of today.
+
+    Before `first_gate` the Gated PixelCNN had `squash_first`.
+    """
     if isinstance(value, list):
-        return [_renamed(item) for item in value]
+        return [of_nodes(item) for item in value]
     if not isinstance(value, dict):
         return value
-    copy = {key: _renamed(item) for key, item in value.items()}
+    copy = {key: of_nodes(item) for key, item in value.items()}
     if "_target_" in copy:
         copy["_target_"] = _RENAMED.get(copy["_target_"], copy["_target_"])
+        if "squash_first" in copy:
+            copy["first_gate"] = "squashed" if copy.pop("squash_first") else "linear"
     return copy

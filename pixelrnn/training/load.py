@@ -14,7 +14,7 @@ from pixelrnn.data.base import PixelDataModule
 from pixelrnn.errors import RunError
 from pixelrnn.models import fingerprint
 from pixelrnn.models.base import ImageDistribution
-from pixelrnn.runs import nodes, record, stored
+from pixelrnn.runs import nodes, record, stored, upgrade
 from pixelrnn.training import allocation, checkpoint, trust, weights
 
 Built = TypeVar("Built")
@@ -42,7 +42,7 @@ def load_model(path: str | Path) -> ImageDistribution:
     content = weights.read(path) if exported else _best(path) if path.is_dir() else _read(path)
     state = content["state_dict"]
     with allocation.bounded_by(state, path):
-        model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
+        model = build(upgrade.of_nodes(content.get("model")), ImageDistribution, path)  # type: ignore[type-abstract]
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -37,6 +37,9 @@ LAYERS = {
     "diagonal BiLSTM": lambda f, g: DiagonalBiLSTMLayer(f, 2 * f, g, SETTINGS),
     "vertical stack": lambda f, g: VerticalStack(f, 2 * f, 3, 5, 3, g),
     "vertical stack of one layer": lambda f, g: VerticalStack(f, 2 * f, 1, 1, 3, g),
+    "vertical stack without a first gate": lambda f, g: VerticalStack(
+        f, 2 * f, 3, 5, 3, g, conditions=VECTOR, first_gated=False
+    ),
     "1x1, given both": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 1), g, 1, BOTH),
     "3x3, given a vector": lambda f, g: MaskedConv2d("B", f, 2 * f, (3, 3), g, 1, VECTOR),
     "1x5 of 4 parts, given a map": lambda f, g: MaskedConv2d("B", f, 2 * f, (1, 5), g, 4, MAP),
@@ -103,6 +106,7 @@ def test_steps_are_the_layer(name, features, groups, size, dtype, tolerance):
         context = Context(torch.randn(2, 3, dtype=dtype), torch.randn(2, 2, *size, dtype=dtype))
         expected = Whole(context)(layer, x)
         parts = getattr(layer, "parts", 1)
+        parts = sum(parts) if isinstance(parts, list) else parts
         order = masks.group_index(expected.shape[-1] // parts, groups, parts)
         expected = expected[..., order.argsort(stable=True)]  # colour first, then part
         got = walk(layer.step(2, size[1], context), x, groups)

@@ -24,9 +24,11 @@ def masked(conv, x):
 def figure_2(model, images):
     """The parameters of every pixel, (B, P, H, W), for a model without skips."""
 
-    def first(x):
+    def linear(x):
         a, b = x.chunk(2, dim=1)
-        return gated(x) if model.squash_first else a * b.sigmoid()
+        return a * b.sigmoid()
+
+    first = {"squashed": gated, "linear": linear, "none": lambda x: x}[model.first_gate]
 
     h = images.double() * (2 / (model.levels - 1)) - 1
     v = pad(h, (0, 0, 1, 0))[:, :, :-1]  # rows above alone
@@ -37,14 +39,16 @@ def figure_2(model, images):
         gate = first if block is model.stem else gated
         y = masked(block.out, gate(masked(block.conv, h) + link))
         h = y if block is model.stem else h + y  # residual: horizontal, not in the first layer
-        v = gated(a)  # not residual
+        v = a if model.first_gate == "none" and block is model.stem else gated(a)  # not residual
     for layer in model.head.layers:
         h = masked(layer, h.relu())
     return h
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"color_conditioning": False}, {"squash_first": False}], ids=str
+    "settings",
+    [{}, {"color_conditioning": False}, {"first_gate": "linear"}, {"first_gate": "none"}],
+    ids=str,
 )
 @pytest.mark.parametrize("size", [(5, 6), (1, 4), (4, 1)])
 def test_it_is_figure_2(size, settings):
@@ -89,15 +93,19 @@ def second_moments(model, images):
     return found
 
 
-@pytest.mark.parametrize(("hidden", "layers"), [(16, 20), (48, 4)])
-def test_the_image_reaches_all_of_the_vertical_stack(hidden, layers):
+@pytest.mark.parametrize(
+    ("hidden", "layers", "first_gate"), [(16, 20, "squashed"), (48, 4, "squashed"), (48, 4, "none")]
+)
+def test_the_image_reaches_all_of_the_vertical_stack(hidden, layers, first_gate):
     """From the first step on, in values and in gradients, although no layer of it is residual.
 
     With the weights that other layers begin with, the second moment of each layer would be a
     twelfth of that of the layer below.
     """
     torch.manual_seed(0)
-    model = GatedPixelCNN((3, 12, 12), 256, hidden, layers, head_width=16, kernel_size=3)
+    model = GatedPixelCNN(
+        (3, 12, 12), 256, hidden, layers, head_width=16, kernel_size=3, first_gate=first_gate
+    )
     images = random_images(4, (3, 12, 12), 256)
     moments = second_moments(model, images)
     assert min(moments) > 0.02 * moments[0]

@@ -11,7 +11,6 @@ from torch import Tensor
 from pixelrnn.layers.apply import Context
 from pixelrnn.layers.conditioning import Conditioning
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
-from pixelrnn.layers.gate import gate
 from pixelrnn.layers.masked_conv import MaskedWeight
 from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
@@ -133,9 +132,11 @@ class PlainVerticalStack:
         ]
         weights = [layer.conv.weight for layer in self.layers]
         self.v = [Pixels(weight.new_zeros(weight.shape[1]), batch) for weight in weights]
-        self.links: dict[int, list[Tensor]] = {}  # of this row: column -> (B, 2 p) of each layer
+        self.links: dict[int, list[Tensor]] = {}  # of this row: column -> (B, parts * p) of each
         self.groups_in = masks.group_slices(weights[0].shape[1], stack.color_groups)
-        self.groups_out = masks.group_slices(len(weights[0]) // 2, stack.color_groups)
+        features = len(weights[0]) // stack.parts[0]
+        self.parts = stack.parts
+        self.groups_out = masks.group_slices(features, stack.color_groups)
         self.width = width
 
     def begin_row(self, row: int) -> None:
@@ -147,7 +148,7 @@ class PlainVerticalStack:
                 a = a + self.contexts[index][row, column]
                 links.append(layer.link(a))
                 if index + 1 < len(self.v):
-                    self.v[index + 1].set((row, column), slice(None), gate(a))
+                    self.v[index + 1].set((row, column), slice(None), layer.gate(a))
 
     def _convolved(self, conv: FullWidthConv, v: Pixels, row: int, column: int) -> Tensor:
         half = conv.kernel_size // 2
@@ -164,8 +165,9 @@ class PlainVerticalStack:
 
     def __call__(self, x: Tensor, column: int, group: int) -> Tensor:
         """Compute the links of one colour group at a pixel of this row: (B, out of group)."""
-        halves = [half for link in self.links[column] for half in link.chunk(2, dim=-1)]
-        return torch.cat([half[:, self.groups_out[group]] for half in halves], dim=-1)
+        of_layers = zip(self.links[column], self.parts, strict=True)
+        shares = [share for link, parts in of_layers for share in link.chunk(parts, dim=-1)]
+        return torch.cat([share[:, self.groups_out[group]] for share in shares], dim=-1)
 
 
 class PlainRowLSTM:

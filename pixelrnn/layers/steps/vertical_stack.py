@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pixelrnn.layers.apply import Context
-from pixelrnn.layers.gate import gate
 from pixelrnn.layers.steps.base import (
     InputStep,
     State,
@@ -37,7 +36,8 @@ class VerticalState(State):
             with zeros left and right; the last row is the one at hand.
         rows: (B, L - 1, k // 2 + 1, W + K - 1, p), the inputs of the other layers, padded alike; at
             the row at hand they are known.
-        links: (B, W, L * 2 p), the outputs of this row; those of a colour group stand together.
+        links: (B, W, sum(parts) * p), the outputs of this row; those of a colour group stand
+            together.
     """
 
     pixels: Tensor
@@ -67,10 +67,13 @@ class VerticalStep(InputStep):
         self.links = [product(layer.link.weight.t()) for layer in layers]
         self.link_biases = [layer.link.bias.clone() for layer in layers]  # (2 p,)
         like = layers[0].conv.weight
-        colors, features = like.shape[1], len(like) // 2
-        self.order = group_order(features, stack.color_groups, stack.parts).to(like.device)
+        colors, features = like.shape[1], len(like) // stack.parts[0]
+        self.gates = [layer.gate for layer in layers]
+        self.parts = [features * parts for parts in stack.parts]
+        parts = sum(stack.parts)
+        self.order = group_order(features, stack.color_groups, parts).to(like.device)
         self.groups_in = masks.group_slices(colors, stack.color_groups)
-        self.groups_out = group_columns(features, stack.color_groups, stack.parts)
+        self.groups_out = group_columns(features, stack.color_groups, parts)
         self.contexts = [
             context_term(layer.conditioning, context, batch, slice(None)) for layer in layers
         ]
@@ -80,7 +83,7 @@ class VerticalStep(InputStep):
             rows=like.new_zeros(
                 batch, len(layers) - 1, other // 2 + 1, width + other - 1, features
             ),
-            links=like.new_zeros(batch, width, stack.parts * features),
+            links=like.new_zeros(batch, width, parts * features),
         )
         self.bind()
 
@@ -91,14 +94,20 @@ class VerticalStep(InputStep):
         self.inputs = views(pixels[:, -1, self.taps[0] // 2 :], self.groups_in)
         self.outputs = views(links, self.groups_out)
         self.by_layer = torch.empty_like(links)  # the links, before those of a group are gathered
-        shares = self.by_layer.flatten(0, 1).chunk(len(self.convs), dim=-1)  # (B * W, 2 p) each
-        self.features = torch.empty_like(shares[0], memory_format=torch.contiguous_format)
-        self.convolve = [
-            conv.add(self.features, bias)
-            for conv, bias in zip(self.convs, self.conv_biases, strict=True)
+        shares = self.by_layer.flatten(0, 1).split(self.parts, dim=-1)  # (B * W, 2 p) each
+        self.features = [
+            torch.empty_like(share, memory_format=torch.contiguous_format) for share in shares
         ]
-        rows = self.features.unflatten(0, (batch, width))
-        self.add_context = [adding(context, rows) for context in self.contexts]
+        self.convolve = [
+            conv.add(features, bias)
+            for conv, features, bias in zip(
+                self.convs, self.features, self.conv_biases, strict=True
+            )
+        ]
+        self.add_context = [
+            adding(context, features.unflatten(0, (batch, width)))
+            for context, features in zip(self.contexts, self.features, strict=True)
+        ]
         self.link = [
             link.add(share, bias)
             for link, share, bias in zip(self.links, shares, self.link_biases, strict=True)
@@ -112,12 +121,13 @@ class VerticalStep(InputStep):
         for index, taps in enumerate(self.taps):
             self.convolve[index](windows(seen, taps))
             self.add_context[index](row)
-            self.link[index](self.features)
+            self.link[index](self.features[index])
             if index + 1 < len(self.taps):
                 seen = self.state.rows[:, index]
                 seen[:, :-1] = seen[:, 1:].clone()
                 middle = seen[:, -1, self.taps[-1] // 2 :][:, :width]
-                middle.copy_(gate(self.features).unflatten(0, (batch, width)))
+                put_out = self.gates[index](self.features[index])
+                middle.copy_(put_out.unflatten(0, (batch, width)))
         torch.index_select(self.by_layer, -1, self.order, out=self.state.links)
 
     def see(self, x: Tensor, column: int, group: int) -> None:
