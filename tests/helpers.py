@@ -173,12 +173,12 @@ CAUSAL = [
     ),
     _case("gated_pixelcnn-narrow", GatedPixelCNN, kernel_size=1, first_kernel_size=1, hidden=2),
     *(
-        _case(f"{name}-given", given(cls))
-        for name, cls in (
-            ("pixelcnn", PixelCNN),
-            ("gated_pixelcnn", GatedPixelCNN),
-            ("row_lstm", RowLSTM),
-            ("diagonal_bilstm", DiagonalBiLSTM),
+        _case(f"{name}-given", given(cls), **settings)
+        for name, cls, settings in (
+            ("pixelcnn", PixelCNN, {}),
+            ("gated_pixelcnn", GatedPixelCNN, {}),
+            ("row_lstm", RowLSTM, {}),
+            ("diagonal_bilstm", DiagonalBiLSTM, {"full_context": "blank_column"}),
         )
     ),
     _case("gated_pixelcnn-embedded", GatedPixelCNN, embed=6, kernel_size=3, first_gate="none"),
@@ -200,10 +200,23 @@ CAUSAL = [
     _case("row_lstm-blind", RowLSTM, color_conditioning=False, kernel_size=5),
     _case("row_lstm-narrow", RowLSTM, kernel_size=1, hidden=1, learned_initial_state=False),
     _case("diagonal_bilstm", DiagonalBiLSTM),
-    _case("diagonal_bilstm-plain", DiagonalBiLSTM, residual=False, skip=False, layers=1),
+    _case(
+        "diagonal_bilstm-plain",
+        DiagonalBiLSTM,
+        residual=False,
+        skip=False,
+        layers=1,
+        full_context=True,
+    ),
     _case("diagonal_bilstm-blind", DiagonalBiLSTM, color_conditioning=False, forget_bias=1.0),
-    _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context=True, first_kernel_size=1),
-    _case("diagonal_bilstm-embedded", DiagonalBiLSTM, embed=2, full_context=True, layers=1),
+    _case("diagonal_bilstm-full", DiagonalBiLSTM, full_context="blank_column"),
+    _case(
+        "diagonal_bilstm-embedded",
+        DiagonalBiLSTM,
+        embed=2,
+        full_context="blank_column",
+        layers=1,
+    ),
 ]
 """Every causal network, and every setting at least once away from its default."""
 

@@ -48,6 +48,7 @@ class Stepper:
         self.batch = batch
         self.context = context
         self.width = model.image_shape[2]
+        self.wide_layers = getattr(model, "wide_layers", ())
         groups = masks.group_sizes(model.input_features, model.color_groups)
         like = next(iter(model.parameters()))
         self.unknown = [like.new_zeros(batch, size) for size in groups]  # stands for pixels
@@ -58,6 +59,8 @@ class Stepper:
 
     def begin_row(self, row: int) -> None:
         """Stand before a row: all pixels above it have been seen."""
+        if self.wide_layers and self.steps:
+            self._pass_blank_column()
         self.row = row
         for step in self.steps:
             step.begin_row(row)
@@ -84,6 +87,15 @@ class Stepper:
             for group, colors in enumerate(by_column):
                 self._remember(column, group)
                 self.see(colors[index], column, group)
+
+    def _pass_blank_column(self) -> None:
+        """Show the first layers the blank column at the end of a row (`CausalModel.wide_layers`).
+
+        Its pixels are zeros, as the steps' memory of them is from the beginning.
+        """
+        for group in range(len(self.unknown)):
+            with contextlib.suppress(_Enough):
+                self._composed(self.width, group, until=len(self.wide_layers) - 1)
 
     def _remember(self, column: int, group: int) -> None:
         if (tape := self.tapes.tape(group)) is not None:
@@ -158,7 +170,10 @@ class Stepper:
         start: Callable[..., Step] | None = getattr(layer, "step", None)
         if start is None:
             raise NoStep(f"{type(layer).__name__} has no 'step'")
-        step = start(self.batch, self.width, self.context)
+        width, context = self.width, self.context
+        if any(layer is wide for wide in self.wide_layers):
+            width, context = width + 1, context and context.widened()
+        step = start(self.batch, width, context)
         if isinstance(step, InputStep):
             if not on_pixels:
                 raise NoStep(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Run(Protocol):
@@ -45,6 +46,10 @@ class Context:
             return part if part is None or len(part) == 1 else part[images.to(part.device)]
 
         return Context(chosen(self.vector), chosen(self.map))
+
+    def widened(self) -> "Context":
+        """Add a column of zeros at the right of the map: (B, F, H, W + 1)."""
+        return Context(self.vector, None if self.map is None else F.pad(self.map, (0, 1)))
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,11 @@ class AllBut:
 def is_whole(run: Run) -> bool:
     """Tell whether layers are applied to whole images."""
     return is_whole(run.run) if isinstance(run, AllBut) else isinstance(run, Whole)
+
+
+def widened(run: Run) -> Run:
+    """Return what applies layers to whole images with a blank column added at the right."""
+    if isinstance(run, AllBut):
+        return AllBut(run.left_out, widened(run.run))
+    assert isinstance(run, Whole)
+    return Whole(run.context and run.context.widened())

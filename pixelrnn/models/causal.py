@@ -99,6 +99,14 @@ class CausalModel(ImageDistribution):
         """
 
     @property
+    def wide_layers(self) -> tuple[nn.Module, ...]:
+        """The first layers of `compose` that work on the image and a blank column at its right.
+
+        In whole images `compose` adds that column, and cuts it off again.
+        """
+        return ()
+
+    @property
     def conditions(self) -> Conditions:
         """What its layers are conditioned on (`context`)."""
         return Conditions(self.classes, self.map_features)

@@ -143,13 +143,24 @@ class StackModel(CausalModel):
         Returns:
             The output of the last block, and what is added to it for the head.
         """
+        return self.one_by_one(self.blocks, self.skips, x, run, others)
+
+    def one_by_one(
+        self,
+        some: nn.ModuleList,
+        skips: nn.ModuleList,
+        x: Tensor,
+        run: Run,
+        others: Sequence[tuple[Tensor, ...]] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Apply some blocks, each with its skip, if there are any; see `through_blocks`."""
         skipped = []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(some):
             compose: Callable[..., Tensor] = block.compose  # type: ignore[assignment]
             other = others[index] if others else ()
             x = self.checkpointed(compose, x, run, *other)
-            if self.skips:
-                skipped.append(run(self.skips[index], x))
+            if skips:
+                skipped.append(run(skips[index], x))
         return x, skipped
 
     def checkpointed(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -172,19 +183,34 @@ class LSTMStack(StackModel, LSTMSettings):
     def through_blocks(
         self, x: Tensor, run: Run, others: Sequence[tuple[Tensor, ...]] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """See `StackModel.through_blocks`; whole images go through all blocks in one call.
+        """See `StackModel.through_blocks`."""
+        return self.through(self.blocks, self.skips, x, run)
+
+    def through(
+        self, some: nn.ModuleList, skips: nn.ModuleList, x: Tensor, run: Run
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Apply some blocks, each with its skip; whole images go through all of them in one call.
 
         Where that is not possible (`ops/lstm_blocks`), the skips of whole images see what is inside
         blocks; on GPUs and under autocast, where nobody measured it, they do not.
+
+        Args:
+            some: the blocks, at least one.
+            skips: one for each of them, or none at all.
+            x: the stream, (..., features).
+            run: applies a layer (see `layers.apply`).
+
+        Returns:
+            The output of the last block, and what is added to it for the head.
         """
         if is_whole(run):
-            found = blocks.lstms_at_once(self.blocks, self.skips, x, self.checkpoint_layers)
+            found = blocks.lstms_at_once(some, skips, x, self.checkpoint_layers)
             if found is not None:
                 return found
         plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-        if plain or not self.skips or not is_whole(run):
-            return super().through_blocks(x, run, others)
-        x, total = blocks.skipped_from_inside(self.blocks, self.skips, x, run, self.checkpointed)
+        if plain or not skips or not is_whole(run):
+            return self.one_by_one(some, skips, x, run)
+        x, total = blocks.skipped_from_inside(some, skips, x, run, self.checkpointed)
         return x, [total]
 
     @abstractmethod

@@ -187,12 +187,15 @@ def test_diagonal_bilstm_misses_one_pixel(layers):
 
 
 @pytest.mark.usefixtures("no_dead_relu")
-def test_full_context_misses_nothing():
+@pytest.mark.parametrize("size", [(5, 7), (5, 1)], ids=str)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("full_context", [True, "blank_column"])
+def test_full_context_misses_nothing(full_context, layers, size):
     model = DiagonalBiLSTM(
-        (1, 5, 7), 4, hidden=4, layers=1, head_width=4, first_kernel_size=3, full_context=True
+        (1, *size), 4, 4, layers, head_width=4, first_kernel_size=3, full_context=full_context
     )
-    sees = measured(randomise(model.double(), 0.3), 5, 7)
-    assert sees == {p: {q for q in pixels(5, 7) if q < p} for p in pixels(5, 7)}
+    sees = measured(randomise(model.double(), 0.3), *size)
+    assert sees == {p: {q for q in pixels(*size) if q < p} for p in pixels(*size)}
 
 
 @pytest.mark.usefixtures("no_dead_relu")
