@@ -1,8 +1,8 @@
 // out = start + x weight for few rows x and a weight that was packed once, in float.
 //
-// A panel of the weight, two vectors wide, is read once and meets all rows while it is in the
-// cache; up to eight rows of sums stay in registers. Every sum adds its terms in the same order,
-// however many rows there are: a row's result does not depend on the others.
+// A panel of the weight is read once and meets all rows while it is in the cache, as many of them at
+// once as registers hold sums; the next panel is fetched meanwhile. Every sum adds its terms in the
+// same order, however many rows there are: a row's result does not depend on the others.
 
 #include <algorithm>
 #include <cstdint>
@@ -14,15 +14,17 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr Index panel = 32;
+constexpr Index panel = 16, strip = 2 * panel;
 constexpr Index parallel_from = 1000000;  // multiplications: two threads cost more below
 
 #ifdef __AVX512F__
 constexpr Index lanes = 16;
+constexpr int most_rows = 16;  // at once: of 32 registers
 #else
 constexpr Index lanes = 8;
+constexpr int most_rows = 4;
 #endif
-constexpr Index vectors = panel / lanes;
+constexpr int vectors = panel / lanes;
 
 typedef float Vector __attribute__((vector_size(lanes * sizeof(float))));
 
@@ -53,9 +55,13 @@ struct Place {
 // Calls work<R>(row) for blocks of R rows, R as large as it can be.
 template <class Work> inline void in_blocks(Index rows, const Work& work) {
     Index row = 0;
-    for (; row + 8 <= rows; row += 8) work(std::integral_constant<int, 8>(), row);
-    for (; row + 4 <= rows; row += 4) work(std::integral_constant<int, 4>(), row);
-    for (; row < rows; ++row) work(std::integral_constant<int, 1>(), row);
+    const auto some = [&](auto count) {
+        for (; row + count() <= rows; row += count()) work(count, row);
+    };
+    some(std::integral_constant<int, most_rows>());
+    if constexpr (most_rows > 8) some(std::integral_constant<int, 8>());
+    if constexpr (most_rows > 4) some(std::integral_constant<int, 4>());
+    some(std::integral_constant<int, 1>());
 }
 
 // (block, inputs, row of the block): rows a power of two apart would share few lines of the cache.
@@ -69,42 +75,56 @@ inline std::vector<float> blocks(const Job& job, const float* x, Index stride) {
     return packed;
 }
 
-// One panel of R rows of `x` as `blocks` lays them out.
-template <int R>
+// P panels of R rows of `x` as `blocks` lays them out.
+template <int R, int P>
 inline void multiply(const float* weight, Index inputs, const float* x, const float* start,
                      Index start_stride, float* out, Index out_stride) {
-    Vector sums[R][vectors];
+    constexpr int V = P * vectors;
+    const Index apart = inputs * panel;
+    Vector sums[R][V];
     for (int r = 0; r < R; ++r)
-        for (int v = 0; v < vectors; ++v)
+        for (int v = 0; v < V; ++v)
             sums[r][v] = vector_at(start + r * start_stride + v * lanes);
     for (Index k = 0; k < inputs; ++k, weight += panel, x += R) {
-        Vector w[vectors];
-        for (int v = 0; v < vectors; ++v) w[v] = vector_at(weight + v * lanes);
+        Vector w[V];
+        for (int v = 0; v < V; ++v)
+            w[v] = vector_at(weight + v / vectors * apart + v % vectors * lanes);
+        for (int p = 0; p < P; ++p) __builtin_prefetch(weight + (P + p) * apart, 0, 2);
         for (int r = 0; r < R; ++r)
-            for (int v = 0; v < vectors; ++v) sums[r][v] += w[v] * x[r];
+            for (int v = 0; v < V; ++v) sums[r][v] += w[v] * x[r];
     }
     for (int r = 0; r < R; ++r)
-        for (int v = 0; v < vectors; ++v)
+        for (int v = 0; v < V; ++v)
             std::memcpy(out + r * out_stride + v * lanes, &sums[r][v], sizeof(Vector));
 }
 
-// The panel from output `first` on. The last one may have fewer outputs than fit: it is computed
-// aside, whole.
-template <int R>
-inline void multiply_panel(const Job& job, const float* x, Index row, Index first) {
-    const Index n = std::min(panel, job.outputs - first);
+// The n outputs from `first` on. Fewer than fill the panels are computed aside, with what fills them.
+template <int R, int P>
+inline void multiply_panels(const Job& job, const float* x, Index row, Index first, Index n) {
+    constexpr Index wide = P * panel;
     const float* weight = job.weight + first * job.inputs;
     const float* start = job.start + row * job.start_stride + first;
     float* out = job.out + row * job.out_stride + first;
     x += row * job.inputs;
-    if (n == panel) {
-        multiply<R>(weight, job.inputs, x, start, job.start_stride, out, job.out_stride);
+    if (n == wide) {
+        multiply<R, P>(weight, job.inputs, x, start, job.start_stride, out, job.out_stride);
         return;
     }
-    float aside[R * panel] = {};
-    for (int r = 0; r < R; ++r) std::copy_n(start + r * job.start_stride, n, aside + r * panel);
-    multiply<R>(weight, job.inputs, x, aside, panel, aside, panel);
-    for (int r = 0; r < R; ++r) std::copy_n(aside + r * panel, n, out + r * job.out_stride);
+    float aside[R * wide] = {};
+    for (int r = 0; r < R; ++r) std::copy_n(start + r * job.start_stride, n, aside + r * wide);
+    multiply<R, P>(weight, job.inputs, x, aside, wide, aside, wide);
+    for (int r = 0; r < R; ++r) std::copy_n(aside + r * wide, n, out + r * job.out_stride);
+}
+
+// A strip of outputs: panel by panel, or all at once where few rows would leave registers free.
+template <int R> inline void multiply_strip(const Job& job, const float* x, Index row, Index first) {
+    const Index n = std::min(strip, job.outputs - first);
+    if (R * vectors < 4 && n > panel) {
+        multiply_panels<R, 2>(job, x, row, first, n);
+        return;
+    }
+    for (Index done = 0; done < n; done += panel)
+        multiply_panels<R, 1>(job, x, row, first + done, std::min(panel, n - done));
 }
 
 }  // namespace
@@ -113,9 +133,9 @@ extern "C" void add(const Job* at, const float* x, Index x_stride) {
     const Job job = *at;
     const std::vector<float> rows = blocks(job, x, x_stride);
 #pragma omp parallel for if (job.rows * job.inputs * job.outputs > parallel_from)
-    for (Index first = 0; first < job.outputs; first += panel)
+    for (Index first = 0; first < job.outputs; first += strip)
         in_blocks(job.rows, [&](auto block, Index row) {
-            multiply_panel<block()>(job, rows.data(), row, first);
+            multiply_strip<block()>(job, rows.data(), row, first);
         });
 }
 

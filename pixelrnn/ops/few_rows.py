@@ -23,7 +23,7 @@ from pixelrnn.ops.recorded import WATCHING, refuse
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
-PANEL = 32  # as in few_rows.cpp
+PANEL = 16  # as in few_rows.cpp
 
 Call = Callable[[], None]
 Add = Callable[[Tensor], None]

@@ -25,7 +25,7 @@ def close(got, x, weight, start):
 
 
 @pytest.mark.parametrize("kind", [NativeProduct, PlainProduct])
-@pytest.mark.parametrize("outputs", [0, 1, 31, 32, 33, 100])
+@pytest.mark.parametrize("outputs", [0, 1, 16, 17, 32, 33, 100])
 @pytest.mark.parametrize("inputs", [0, 1, 43])
 @pytest.mark.parametrize("rows", [0, 1, 3, 4, 8, 13, 16, 21])
 def test_products(kind, rows, inputs, outputs):
