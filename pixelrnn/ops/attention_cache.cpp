@@ -126,12 +126,20 @@ inline void add_up(const float* values, Index room, const float* weight, Index c
     }
 }
 
-inline void one_head(const Cache& cache, const float* keys, const float* values,
+// Asks for memory that is read soon.
+inline void fetch(const float* from, Index count) {
+    for (Index i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
+}
+
+// While keys are multiplied, values are fetched, and then the keys of the next head.
+inline void one_head(const Cache& cache, const float* keys, const float* values, const float* next,
                      const float* query, float* scores, float* sums, float* out) {
     const Index count = cache.known, blocks = (count + lanes - 1) / lanes;
     in_runs(blocks, [&](auto run, Index block) {
+        fetch(values + block * lanes * cache.value_room, run() * lanes * cache.value_room);
         score<run()>(cache, keys + block * cache.key_width * lanes, query, scores + block * lanes);
     });
+    fetch(next, blocks * lanes * cache.key_width);
     const float total = exponentials(scores, count, blocks * lanes);
     in_runs(cache.value_room / value_lanes, [&](auto run, Index block) {
         const Index first = block * value_lanes;
@@ -147,6 +155,9 @@ extern "C" void attend(const Cache* cache_at, const Asked* asked, void** p) {
     const Cache cache = *cache_at;
     const Index all = cache.images * asked->heads;
     const Index work = all * cache.known * (cache.key_width + cache.value_room);
+    const auto keys_at = [&](Index i) {
+        return cache.keys_of(i / asked->heads, asked->first + i % asked->heads);
+    };
 #pragma omp parallel if (work > parallel_from)
     {
         Floats scores(cache.blocks * lanes), sums(cache.value_room);
@@ -158,9 +169,9 @@ extern "C" void attend(const Cache* cache_at, const Asked* asked, void** p) {
             if (cache.known == 0)
                 std::fill_n(out, cache.value_width, 0.0f);
             else
-                one_head(cache, cache.keys_of(image, asked->first + head),
-                         cache.values_of(image, asked->first + head),
-                         query + head * cache.key_width, scores.data(), sums.data(), out);
+                one_head(cache, keys_at(i), cache.values_of(image, asked->first + head),
+                         keys_at(std::min(i + 1, all - 1)), query + head * cache.key_width,
+                         scores.data(), sums.data(), out);
         }
     }
 }
