@@ -53,8 +53,8 @@ def _draw(axes: Axes, run: Path) -> Any:
     settings = {key: value for key, value in config["data"].items() if key != "_target_"}
     data = BlindSpotMesh(**settings).image_set
     name = config["model"]["_target_"].rpartition(".")[2]
-    if config["model"].get("full_context"):
-        name += ", full_context"
+    if full := config["model"].get("full_context"):
+        name += ", full_context" + ("" if full is True else f"={full}")
     steps, nats, regret = _validation(run / "metrics.csv")
     # Row LSTM and PixelCNN lie on one another
     axes.plot(steps, nats, label=name, linestyle="--" if name == "RowLSTM" else "-")

@@ -87,8 +87,9 @@ class DiagonalBiLSTM(LSTMStack):
         """See `StackModel.through_blocks`; after the first block the blank column is cut off."""
         if not (self.wide_layers and apply.is_whole(run)):
             return super().through_blocks(x, run, others)
-        x, skipped = self.through(self.blocks[:1], self.skips[:1], x, apply.widened(run))
-        x, skipped = x[:, :-1].contiguous(), [one[:, :-1] for one in skipped]
+        x, _ = self.through(self.blocks[:1], self.skips[:0], x, apply.widened(run))
+        x = x[:, :-1].contiguous()
+        skipped = [run(skip, x) for skip in self.skips[:1]]
         if len(self.blocks) == 1:
             return x, skipped
         x, more = self.through(self.blocks[1:], self.skips[1:], x, run)

@@ -114,7 +114,7 @@ def test_the_gated_pixelcnn_reaches_the_entropy_where_the_pixelcnn_is_blind(blin
     assert metrics["test/nll"] == pytest.approx(blind.image_set.entropy, rel=0.03)
 
 
-@pytest.mark.parametrize("full_context", [False, True])
+@pytest.mark.parametrize("full_context", [False, True, "blank_column"])
 def test_the_diagonal_bilstm_sees_it(full_context, blind):
     """All of it, or all but the last pixel of the row above: one related pixel in each row."""
     metrics = _trained("diagonal_bilstm", blind, 800, full_context=full_context)
