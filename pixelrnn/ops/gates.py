@@ -3,8 +3,9 @@
 As operations of a library a gate is a dozen passes over memory, and the hyperbolic tangent alone
 takes longer than what the C++ code needs for all of it, forward and backward (`gates.cpp`). With
 it training steps of the Gated PixelCNN and the PixelSNAIL take a tenth less time (48 features, one
-thread of AMD EPYC, AVX-512). An image's result is the same to the last bit in any batch and on any
-number of threads.
+thread of AMD EPYC, AVX-512). Gates of few rows, as at a single position, are those of
+`row_functions`. An image's result is the same to the last bit in any batch and on any number of
+threads.
 
 Axes: `H W` image, `B` batch, `p` features of the result.
 """

@@ -86,9 +86,9 @@ class Step(Memory):
     Attributes:
         remembers: False if nothing of a pixel matters at later ones. Such a step may be left out at
             a pixel whose outputs nobody asks for.
-        repeats: True if a call consists of products and cells (`ops.few_rows`, `cell_steps`) and of
-            `ops.recorded.added` alone, on buffers that are cut evenly from column to column. What a
-            network of such steps does is recorded, and repeated by one call.
+        repeats: True if a call consists of what `ops.recorded` is told of alone (products, cells,
+            attention, functions of rows, `added`), on buffers that are cut evenly from column to
+            column. What a network of such steps does is recorded, and repeated by one call.
     """
 
     remembers = True
