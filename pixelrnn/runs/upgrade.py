@@ -54,7 +54,7 @@ def of_nodes(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     copy = {key: of_nodes(item) for key, item in value.items()}
-    if "_target_" in copy:
+    if isinstance(copy.get("_target_"), str):
         copy["_target_"] = _RENAMED.get(copy["_target_"], copy["_target_"])
         if "squash_first" in copy:
             copy["first_gate"] = "squashed" if copy.pop("squash_first") else "linear"

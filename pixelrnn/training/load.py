@@ -42,7 +42,7 @@ def load_model(path: str | Path) -> ImageDistribution:
     content = weights.read(path) if exported else _best(path) if path.is_dir() else _read(path)
     state = content["state_dict"]
     with allocation.bounded_by(state, path):
-        model = build(upgrade.of_nodes(content.get("model")), ImageDistribution, path)  # type: ignore[type-abstract]
+        model = build(content.get("model"), ImageDistribution, path)  # type: ignore[type-abstract]
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -89,6 +89,7 @@ def build(config: Any, kind: type[Built], origin: Path) -> Built:
         stored.plain(config)
     except ValueError as error:
         raise RunError(f"{origin}: the description cannot be used: {error}") from error
+    config = upgrade.of_nodes(config)  # it is of a bounded depth now
     trust.check(config, trust.PARTS, origin)
     try:
         built = nodes.build(config)

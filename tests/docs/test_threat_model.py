@@ -38,6 +38,14 @@ def test_a_module_in_a_run_folder_is_never_imported(tmp_path, monkeypatch):
     assert "evil_part" not in sys.modules
 
 
+def test_a_description_whose_name_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "model.ckpt"
+    content = {"state_dict": {"model.w": torch.zeros(1)}, "model": {"_target_": []}}
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    with pytest.raises(RunError, match=r"\[\]"):
+        load.load_model(path)
+
+
 def test_a_description_that_contains_itself_is_refused(tmp_path):
     description = {"_target_": "pixelrnn.models.PixelCNN", "likelihood": []}
     description["likelihood"].append(description)
