@@ -33,11 +33,10 @@ class DiagonalBiLSTM(LSTMStack):
     Args:
         full_context: let every pixel see the last pixel of the row above. "blank_column": through
             one blank column at the right of the image, with the weights of the network without it
-            and no others, for one column more of work in the stem and the first block; a first
-            kernel of 1, which shows no pixel, is refused. true: through
-            a linear map of that pixel, added to the stem's output at every pixel of the row
-            (`layers/stem.py`), as in earlier versions; it costs less time, and likelihood where
-            that pixel is of no use.
+            and no others, for one column more of work in the stem and the first block. A first
+            kernel of 1, which shows no pixel, is refused. true: through a linear map of that pixel,
+            added to the stem's output at every pixel of the row (`layers/stem.py`), as in earlier
+            versions, which costs no time. experiments/blind_spot compares what they learn.
     """
 
     full_context: bool | Literal["blank_column"] = False
