@@ -31,8 +31,8 @@ class GatedPixelCNN(StackModel):
         dropout: share of the gated features of each block's row that is dropped in training.
         first_gate: the gate of the first layer, which the paper leaves open. "squashed": that of
             all others. "linear": a * sigmoid(b) in the row, the gate of the PixelCNN++ and the
-            PixelSNAIL. "none": both stacks begin as plain convolutions, so that all later layers
-            see levels that are neither bent nor scaled; worth much where levels are many.
+            PixelSNAIL, so that all later layers see levels that are not bent: worth much where
+            levels are many. "none": both stacks begin as plain convolutions.
     """
 
     hidden: Positive = 384
