@@ -1,7 +1,7 @@
 """Work on few rows, recorded while it is done, so that `tapes` can repeat it.
 
 Recorded are products, cells, attention and functions of rows (`few_rows`, `conv_lstm.native_cell`,
-`attention`, `row_functions`), which tell `WATCHING`, and elementwise operations on a `Value`.
+`attention_cache`, `row_functions`), which tell `WATCHING`, and elementwise operations on a `Value`.
 Anything else makes the recording fail; what is computed is the same whether somebody records it or
 not.
 

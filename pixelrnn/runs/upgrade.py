@@ -2,6 +2,7 @@
 
 from typing import Any
 
+_GATED = ("pixelrnn.models.GatedPixelCNN", "pixelrnn.models.gated_pixelcnn.GatedPixelCNN")
 _RENAMED = {
     "pixelrnn.training.callbacks.TrainingProgress": "pixelrnn.training.progress.TrainingProgress",
 }
@@ -56,6 +57,6 @@ def of_nodes(value: Any) -> Any:
     copy = {key: of_nodes(item) for key, item in value.items()}
     if isinstance(copy.get("_target_"), str):
         copy["_target_"] = _RENAMED.get(copy["_target_"], copy["_target_"])
-        if "squash_first" in copy:
+        if copy["_target_"] in _GATED and "squash_first" in copy:
             copy["first_gate"] = "squashed" if copy.pop("squash_first") else "linear"
     return copy

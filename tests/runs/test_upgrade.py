@@ -30,3 +30,8 @@ def test_a_checkpoint_from_before_first_gate_loads(tmp_path):
     images = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4) % 4
     loaded = load_model(tmp_path / "old.ckpt")
     assert torch.equal(loaded.log_prob(images), model.log_prob(images))
+
+
+def test_a_key_of_a_users_own_model_stays():
+    node = {"_target_": "mine.Network", "squash_first": False}
+    assert of_nodes(node) == node
