@@ -5,6 +5,7 @@ So its peak of memory is that of the run, and where memory ends, that process en
 
 import contextlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +20,13 @@ from pixelrnn.errors import ConfigError, PixelRNNError
 
 GRID = 36
 """Samples whose time is measured: as many as a run draws at its end."""
+
+KEPT_FREE = 0.03
+"""Share of the machine's memory that a measurement leaves to others: it holds the pages of running
+programs, and without them the whole machine stands still."""
+
+_LOOK_AGAIN = 0.5
+"""Seconds between two looks at the free memory."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def measured(
 
     Raises:
         ConfigError: the run would be refused here.
-        MemoryError: its memory does not suffice.
+        MemoryError: its memory does not suffice, also that of the processes which load its data.
         RuntimeError: the process failed; the text is the last line that it said.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -95,11 +103,11 @@ def measured(
         work = {"config": config, "steps": steps, "seconds": seconds, "memory": memory}
         work["started"] = time.time()
         command = [sys.executable, "-m", "pixelrnn.training.costs", str(answer)]
-        child = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True)
-        if child.returncode == -9:
+        status, errors = _watched(command, json.dumps(work))
+        if status == -9:
             raise MemoryError("it was killed for want of memory")
         if not answer.is_file():
-            said = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
+            said = errors.strip().splitlines() or [f"exit status {status}"]
             raise RuntimeError(said[-1])
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "too_large" in found:
@@ -107,6 +115,29 @@ def measured(
     if "error" in found:
         raise ConfigError(found["error"])
     return Costs(**found)
+
+
+def _watched(command: list[str], given: str) -> tuple[int, str]:
+    """Run a process, and end it if it leaves too little memory: its exit status and its stderr.
+
+    The limit that the process sets itself bounds neither its loaders' processes nor what others
+    take meanwhile.
+    """
+    kept = KEPT_FREE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        to_send: str | None = given
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    _, errors = child.communicate(to_send, timeout=_LOOK_AGAIN)
+                    return child.returncode, errors
+                to_send = None  # it is sent once, by the first look
+                free = free_memory()
+                if free is not None and free < kept:
+                    raise MemoryError(f"less than {kept / 2**30:.1f} GiB were left to all others")
+        finally:
+            child.kill()
 
 
 def main() -> int:

@@ -201,5 +201,18 @@ def test_a_process_of_its_own_measures_and_says_what_is_wrong():
     with pytest.raises(ConfigError, match="Invalid learning rate"):
         costs.measured(wrong, steps=1, seconds=0.1)
     wide = preparation.prepare(compose.composed([*TINY[1:], "model.hidden=2048"]))
-    with pytest.raises(MemoryError):
+    with pytest.raises(ConfigError, match="model: does not fit into this machine's memory"):
         costs.measured(wide.config, steps=1, seconds=0.1, memory=2**30)
+    narrower = preparation.prepare(compose.composed([*TINY[1:], "model.hidden=1024"]))
+    with pytest.raises(MemoryError):  # only its training does not fit
+        costs.measured(narrower.config, steps=1, seconds=0.1, memory=2**30)
+
+
+def test_a_process_that_leaves_too_little_memory_to_others_is_ended(monkeypatch):
+    """Its steps would never end; at the third look nothing is left."""
+    prepared = preparation.prepare(compose.composed([*TINY[1:]]))
+    left = iter([2**40, 2**40])
+    monkeypatch.setattr(costs, "free_memory", lambda: next(left, 2**20))
+    with pytest.raises(MemoryError, match="GiB were left to all others"):
+        costs.measured(prepared.config, steps=10**9, seconds=1e9)
+    assert next(left, None) is None
