@@ -118,12 +118,13 @@ def _agree(key: str, found: Any, value: Any) -> bool:
 
 
 def _has_effect(key: str) -> bool:
+    """Whether any value of a key can change what is computed."""
     node: dict[str, Any] = {}
     inner = node
     *parents, last = key.split(".")
     for parent in parents:
         inner = inner.setdefault(parent, {})
-    inner[last] = True
+    inner[last] = object()  # equals no value, so that of earlier versions neither
     return bool(flat(effective(node)))
 
 

@@ -108,6 +108,7 @@ def test_a_run_with_another_setting_of_the_model_or_the_data_fills_nothing(tmp_p
         {"model__color_conditioning": False},
         {"model__first_kernel_size": 3},
         {"data__val_size": 10},
+        {"data__subsample": 2},
         {"model__likelihood": {"_target_": "pixelrnn.likelihood.Other"}},
     )
     for number, change in enumerate(changes):
