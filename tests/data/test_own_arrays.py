@@ -146,6 +146,11 @@ def test_an_npz_may_hold_splits_and_labels(tmp_path):
         (np.zeros(5, int), "expected a whole number from 0 for each of the 6 images"),
         (np.full(6, -1), "expected a whole number from 0"),
         (np.zeros(6), "expected a whole number from 0 .*found float64"),
+        (np.zeros(0, int), r"whole number from 0 for each of the 6 images, found int64 \(0,\)"),
+        (np.zeros((0, 1), int), r"found int64 \(0, 1\)"),
+        (np.zeros((6, 0), int), r"found int64 \(6, 0\)"),
+        (np.zeros((2, 3), int), r"found int64 \(2, 3\)"),
+        (np.int64(0), r"found int64 \(\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, says, tmp_path):
@@ -153,6 +158,13 @@ def test_labels_that_do_not_fit_are_refused(labels, says, tmp_path):
     np.savez(tmp_path / "x.npz", images=_shades(0, 6, 5, 6), **beside)
     with pytest.raises(DataError, match=says):
         _made(tmp_path / "x.npz", classes="labels")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)], ids=str)
+def test_one_label_of_one_image_may_have_any_axes(shape, tmp_path):
+    np.savez(tmp_path / "x.npz", images=_shades(0, 1, 5, 6), labels=np.full(shape, 7))
+    module = _made(tmp_path / "x.npz", classes="labels")
+    assert (module.class_names, module.labels("train").tolist()) == (("7",), [0])
 
 
 def test_an_npz_in_which_the_images_cannot_be_told_is_refused(tmp_path):

@@ -106,14 +106,14 @@ def labels(path: Path, array: ArrayImages) -> np.ndarray:
             f"{path}: no labels beside the images; only an .npz can hold them, as labels, "
             "train_labels or y_train: set data.classes=null"
         )
-    given = _loaded(path, array.labels)
-    flat = given.reshape(len(given), -1) if given.ndim else given.reshape(1, 1)
-    if given.dtype.kind not in "iu" or flat.shape != (array.shape[0], 1) or flat.min() < 0:
+    given, count = _loaded(path, array.labels), array.shape[0]
+    one_each = given.size == count == (len(given) if given.ndim else 1)
+    if given.dtype.kind not in "iu" or not one_each or given.min() < 0:
         raise DataError(
             f"{path}: {array.labels}: expected a whole number from 0 for each of the "
-            f"{array.shape[0]:,} images, found {given.dtype} {given.shape}"
+            f"{count:,} images, found {given.dtype} {given.shape}"
         )
-    return flat[:, 0].astype(np.int64)
+    return given.reshape(count).astype(np.int64)
 
 
 def _layout(title: str, shape: tuple[int, ...]) -> Layout:
