@@ -183,7 +183,7 @@ def _costs(job: Job, steps: int, seconds: float, at_once: int) -> "Costs | str":
         return costs.measured(job.prepared.config, steps, seconds, share)
     except MemoryError as error:
         room = "" if share is None else f": {share / 2**30:.1f} GiB of it are free for a run"
-        return f"does not fit into this machine's memory{room} ({error})"
+        return f"does not fit into this machine's memory, or not beside others{room} ({error})"
     except (ConfigError, RuntimeError) as error:
         return str(error)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelrnn.native import compiler
-from pixelrnn.ops import recorded, row_functions
+from pixelrnn.ops import recorded, row_functions, second_derivatives
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
@@ -36,7 +36,7 @@ def gated(x: Tensor, squashed: bool) -> Tensor:
         (..., p).
     """
     if served(x):
-        return _Gate.apply(x, squashed)
+        return _Gate.apply(x.contiguous(), squashed)
     if row_functions.served(x):
         return row_functions.gated(x, squashed)
     if type(x) is Tensor:  # what stands for one is recorded operation by operation
@@ -72,7 +72,6 @@ def served(x: Tensor) -> bool:
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, squashed: bool) -> Tensor:
-        x = x.contiguous()
         ctx.save_for_backward(x)
         ctx.squashed = squashed
         y = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
@@ -80,11 +79,11 @@ class _Gate(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
             y = reference(x, ctx.squashed)
-            return torch.autograd.grad(y, x, grad_y, create_graph=True)[0], None
+            return *second_derivatives.gradients([y], [x], [grad_y]), None
         grad_x = torch.empty_like(x)
         _call("backward", ctx.squashed, x, grad_y=grad_y.contiguous(), grad_x=grad_x)
         return grad_x, None

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelrnn.native import compiler
-from pixelrnn.ops import choices
+from pixelrnn.ops import choices, second_derivatives
 from pixelrnn.ops.skips import Pair
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -95,7 +95,7 @@ class _Chain(torch.autograd.Function):
             pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
             given = (inputs[0], *tensors)
             y = reference(inputs[0], pairs)
-            return torch.autograd.grad(y, given, gradient, create_graph=True, allow_unused=True)
+            return second_derivatives.gradients([y], given, [gradient])
         of_input = torch.empty_like(inputs[0]) if ctx.needs_input_grad[0] else None
         found = [torch.empty_like(tensor) for tensor in tensors]
         _call("backward", inputs, tensors, found, gradient=gradient.contiguous(), of_input=of_input)

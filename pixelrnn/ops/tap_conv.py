@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pixelrnn.ops import choices, native_taps
+from pixelrnn.ops import choices, native_taps, second_derivatives
 
 Offset = tuple[int, int]
 """The tap's distance: rows up (at least 0), columns to the left (negative: to the right)."""
@@ -81,7 +81,7 @@ class _TapConv(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True
             y = reference(x, weight, bias, offsets)
             inputs = (x, weight, bias)
-            return *torch.autograd.grad(y, inputs, grad_y, create_graph=True), None, None
+            return *second_derivatives.gradients([y], inputs, [grad_y]), None, None
         grad_y = grad_y.contiguous()
         if ctx.native:
             wants_grad_x = ctx.needs_input_grad[0]

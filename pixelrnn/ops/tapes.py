@@ -45,7 +45,7 @@ class Tape:
     Args:
         one: a recording.
         column: where it was made.
-        other: a second one; None if the row has one column.
+        other: a second one, of another column; the first again if the row has one column.
         other_column: where that was made.
         out: what the first recording ended with, if anything.
 

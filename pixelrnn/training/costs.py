@@ -98,12 +98,12 @@ def measured(
         MemoryError: its memory does not suffice, also that of the processes which load its data.
         RuntimeError: the process failed; the text is the last line that it said.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         answer = Path(folder) / "answer.json"
         work = {"config": config, "steps": steps, "seconds": seconds, "memory": memory}
         work["started"] = time.time()
         command = [sys.executable, "-m", "pixelrnn.training.costs", str(answer)]
-        status, errors = _watched(command, json.dumps(work))
+        status, errors = _watched(command, json.dumps(work), folder)
         if status == -9:
             raise MemoryError("it was killed for want of memory")
         if not answer.is_file():
@@ -117,15 +117,22 @@ def measured(
     return Costs(**found)
 
 
-def _watched(command: list[str], given: str) -> tuple[int, str]:
-    """Run a process, and end it if it leaves too little memory: its exit status and its stderr.
+def _watched(command: list[str], given: str, folder: str) -> tuple[int, str]:
+    """Run a process, and end it when memory runs short: its exit status and its stderr.
 
     The limit that the process sets itself bounds neither its loaders' processes nor what others
-    take meanwhile.
+    take meanwhile. Its temporary files lie in the folder, since one that is ended removes none.
     """
     kept = KEPT_FREE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+    with subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env=os.environ | {"TMPDIR": folder},
+    ) as child:
         to_send: str | None = given
         try:
             while True:
@@ -135,7 +142,7 @@ def _watched(command: list[str], given: str) -> tuple[int, str]:
                 to_send = None  # it is sent once, by the first look
                 free = free_memory()
                 if free is not None and free < kept:
-                    raise MemoryError(f"less than {kept / 2**30:.1f} GiB were left to all others")
+                    raise MemoryError(f"with it, less than {kept / 2**30:.1f} GiB were left")
         finally:
             child.kill()
 

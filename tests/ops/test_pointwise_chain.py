@@ -79,15 +79,17 @@ def test_any_number_of_threads_gives_the_same_bits_and_any_batch_too():
         assert torch.equal(pointwise_chain(x[7:8, 3:], layers), one[0][7:8, 3:])
 
 
-def test_second_derivatives_are_those_of_the_reference():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_second_derivatives_are_those_of_the_reference(frozen):
     x, layers = draw((4, 5), (16, 32, 16))
     found = []
     for function, (of, pairs) in (
         (pointwise_chain, (x, layers)),
         (chain.reference, in_float64(x, layers)),
     ):
+        pairs[0][0].requires_grad_(not frozen)
         (gradient,) = torch.autograd.grad(function(of, pairs).square().sum(), of, create_graph=True)
-        given = [of, *(tensor for pair in pairs for tensor in pair)]
+        given = [of, *(x for pair in pairs for x in pair if x.requires_grad)]
         got = torch.autograd.grad(gradient.square().sum(), given, allow_unused=True)
         found.append([tensor for tensor in got if tensor is not None])
     assert_close(*found)

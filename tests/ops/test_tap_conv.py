@@ -44,6 +44,11 @@ def test_derivatives_of_both_orders():
     inputs = draw((2, 3, 1), SQUARE)
     assert torch.autograd.gradcheck(lambda *x: tap_conv(*x, SQUARE), inputs)
     assert torch.autograd.gradgradcheck(lambda *x: tap_conv(*x, SQUARE), inputs)
+    x, weight, bias = inputs
+    for frozen in (x, weight, bias):  # as the weights of a part that is not trained
+        frozen.requires_grad_(False)
+        assert torch.autograd.gradgradcheck(lambda *x: tap_conv(*x, SQUARE), inputs)
+        frozen.requires_grad_()
 
 
 def test_autocast():

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelrnn.native import compiler
+from pixelrnn.ops import second_derivatives
 from pixelrnn.ops.conv_blocks.reference import BlockWeights, one_block
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -43,7 +44,9 @@ def apply(
         The output of the last block, and start plus the sum of `aside @ convolved`; filled up, too.
     """
     tensors = [tensor for block in blocks for pair in block[:3] for tensor in pair]
-    return _ConvBlocks.apply(x, start, residual, len(blocks), *tensors, *asides)
+    given = [tensor.contiguous() for tensor in (x, *tensors, *asides)]
+    start = None if start is None else start.contiguous()
+    return _ConvBlocks.apply(given[0], start, residual, len(blocks), *given[1:])
 
 
 class _ConvBlocks(torch.autograd.Function):
@@ -52,8 +55,6 @@ class _ConvBlocks(torch.autograd.Function):
         ctx: Any, x: Tensor, start: Tensor | None, residual: bool, blocks: int, *tensors: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         ctx.set_materialize_grads(False)
-        start = None if start is None else start.contiguous()
-        x, tensors = x.contiguous(), tuple(tensor.contiguous() for tensor in tensors)
         kept = any(ctx.needs_input_grad)
         height, width, batch, _ = x.shape
         _, hidden, stored_rows, size = tensors[2].shape
@@ -110,7 +111,7 @@ def _again(
         if gradient is not None:
             ends.append(F.pad(output, (0, spare)))
             starts.append(gradient)
-    found = torch.autograd.grad(ends, (x, *tensors), starts, create_graph=True, allow_unused=True)
+    found = second_derivatives.gradients(ends, (x, *tensors), starts)
     return found[0], grad_total, None, None, *found[1:]
 
 

@@ -37,7 +37,7 @@ def lstm_blocks(
         blocks: at least one, all of one kind; all have a skip, or none has.
         residual: False drops the addition of x.
         recompute: keep only each block's input for the backward pass, and compute the block again
-            there.
+            there; without effect where the reference is taken.
 
     Returns:
         The output of the last block, and the sum of the skips (None without skips): (H, W, B, 2h).

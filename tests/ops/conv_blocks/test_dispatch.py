@@ -148,18 +148,21 @@ def test_an_image_gives_the_same_bits_in_any_batch():
             assert torch.equal(alone, together[:, :, members])
 
 
-def test_second_derivatives_are_those_of_the_reference():
-    x, blocks = draw((3, 3, 2, 6, 3))
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("hidden", [6, 8])  # 2h = 16 features need no filling up
+def test_second_derivatives_are_those_of_the_reference(hidden, frozen):
+    x, blocks = draw((3, 3, 2, hidden, 3))
     exact = in_dtype(x, blocks, torch.float64)
     found = []
     for function, (of, weights) in (
         (dispatch.conv_blocks, (x, blocks)),
         (reference.stack, exact),
     ):
-        y, total = function(of, weights)
+        weights[0].conv[0].requires_grad_(not frozen)
+        y, total = function(of.transpose(0, 1), weights)  # also of what does not lie in one piece
         loss = (y.square() + total.sin()).sum()
         (gradient,) = torch.autograd.grad(loss, of, create_graph=True)
-        given = (of, *tensors(weights))
+        given = [of, *(weight for weight in tensors(weights) if weight.requires_grad)]
         found.append(torch.autograd.grad(gradient.square().sum(), given, allow_unused=True))
     assert_close(*found)
 
