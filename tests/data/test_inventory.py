@@ -4,10 +4,12 @@ import json
 import os
 import time
 
+import numpy as np
 import pytest
 
-from pixelrnn.data import Images
+from pixelrnn.data import Codes, Images
 from pixelrnn.data.own import files, inventory
+from pixelrnn.errors import DataError
 from tests.data import own_files
 
 
@@ -123,3 +125,48 @@ def test_a_link_that_leads_back_up_is_followed_once(settled):
     (settled / "other").symlink_to(settled.parent / "other", target_is_directory=True)
     names = [look.name for look in _look(settled).looks]
     assert names == [*(f"00{index}.png" for index in range(5)), "other/x.png"]
+
+
+@pytest.mark.parametrize("when", ["before", "while", "after"])
+@pytest.mark.parametrize("kind", [Images, Codes])
+def test_arrays_under_an_id_are_those_that_it_was_made_of(kind, when, tmp_path, monkeypatch):
+    """A copy that is still under way changes a file before, while or after it is hashed."""
+    path, length = tmp_path / "x.npy", 40 * 5 * 6
+    old, new = (np.arange(length).reshape(40, 5, 6) % n for n in (100, 200))
+
+    def write(array):
+        np.save(tmp_path / "next.npy", array.astype(np.uint8))
+        second = int(array.max())  # another one, whatever the clock of the file system tells apart
+        os.utime(tmp_path / "next.npy", (second, second))
+        os.replace(tmp_path / "next.npy", path)
+
+    def made(root):
+        inventory.forget()
+        return kind(path=path, root=tmp_path / root, val=0, test=0, levels=256)
+
+    ids = {}
+    for array in (old, new):
+        write(array)
+        ids[made("alone").dataset_id] = array
+    step = "_looked" if when == "while" else "look_at"
+    original = getattr(inventory, step)
+
+    def changed(*given):
+        if when != "after":
+            write(new)
+        found = original(*given)
+        if when == "after":
+            write(new)
+        return found
+
+    write(old)
+    with monkeypatch.context() as patched:
+        patched.setattr(inventory, step, changed)
+        module = made("data")
+    if when == "before":
+        module.prepare_data()
+        assert np.array_equal(module.images("train")[:, 0], ids[module.dataset_id])
+        return
+    with pytest.raises(DataError, match=r"x\.npy: .*was changed while it was read; start again"):
+        module.prepare_data()
+    assert module.image_set.state() == "not converted"

@@ -11,7 +11,7 @@ import numpy as np
 
 from pixelrnn import symbols
 from pixelrnn.data.disk import explained
-from pixelrnn.data.own import files, inventory, shares
+from pixelrnn.data.own import inventory, shares
 from pixelrnn.errors import DataError
 
 _BLOCK = 2**22  # codes that are in memory at once
@@ -36,14 +36,22 @@ class CodeMaps:
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self._root = path, root
-        maps = loaded(path, _EXPECTED)
+        self._mapped()  # what holds no maps is refused before gigabytes are read for a checksum
+        self._inventory = inventory.look_at(path, root)
+        self.digest = self._inventory.digest
+        self.maps = self._mapped()  # a map made before might be of a file that was replaced since
+
+    def _mapped(self) -> np.ndarray:
+        """The maps as they lie in the file: (N, C, H, W).
+
+        Raises:
+            DataError: see the class.
+        """
+        maps = loaded(self.path, _EXPECTED)
         if maps.dtype.kind not in "iu" or maps.ndim not in (3, 4) or not maps.size:
             hint = "; whole numbers are saved by array.astype(int)" * (maps.dtype.kind == "f")
-            raise DataError(f"{path}: {_EXPECTED}, found {maps.dtype} {maps.shape}{hint}")
-        self.maps = maps[:, None] if maps.ndim == 3 else maps
-        self._inventory = inventory.look_at(path, root)
-        self._units = list(files.units(path))
-        self.digest = self._inventory.digest
+            raise DataError(f"{self.path}: {_EXPECTED}, found {maps.dtype} {maps.shape}{hint}")
+        return maps[:, None] if maps.ndim == 3 else maps
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -92,7 +100,7 @@ class CodeMaps:
         Raises:
             DataError: it was.
         """
-        if list(files.units(self.path)) != self._units:
+        if self._inventory.file_changed():
             raise DataError(f"{self.path}: was changed while it was read; start again")
 
     def remember(self) -> None:

@@ -68,11 +68,13 @@ class Inventory:
         path: a folder, an archive or a file of arrays.
         looks: by name; of a file of arrays a single one, which holds nothing but its checksum.
         passed_over: how many files are no pictures by their names.
+        units: every file there, as it was listed before any was read.
     """
 
     path: Path
     looks: tuple[Look, ...]
     passed_over: int
+    units: tuple[files.Unit, ...] = field(repr=False)
     _seen: dict[str, _Seen] = field(repr=False)
 
     @property
@@ -83,6 +85,17 @@ class Inventory:
             name = look.name.encode("utf-8", "surrogateescape")
             sha256.update(b"%s\n%s\n" % (name, look.sha256.encode()))
         return sha256.hexdigest()
+
+    def file_changed(self) -> bool:
+        """Whether a single file, such as one of arrays, was changed since its checksum was taken.
+
+        It is compared with what was listed before it was read, so that a change while it was read
+        is seen, too.
+
+        Raises:
+            DataError: it is gone.
+        """
+        return tuple(files.units(self.path)) != self.units
 
     def remember(self, root: Path) -> None:
         """Write what was seen to the disc, unless it stands there."""
@@ -107,7 +120,7 @@ def look_at(path: Path, root: Path) -> Inventory:
     Raises:
         DataError: there is nothing, it may not be read, or the archive is damaged.
     """
-    units = list(files.units(path, without=root))
+    units = tuple(files.units(path, without=root))
     known = _REMEMBERED.setdefault(path.absolute(), {})
     for name, one in _read(_index(path, root)).items():
         known.setdefault(name, one)
@@ -120,7 +133,8 @@ def look_at(path: Path, root: Path) -> Inventory:
     }
     looks = sorted(look for one in seen.values() for look in one.looks)
     kept = _REMEMBERED[path.absolute()]
-    return Inventory(path, tuple(looks), sum(one.passed_over for one in seen.values()), kept)
+    passed_over = sum(one.passed_over for one in seen.values())
+    return Inventory(path, tuple(looks), passed_over, units, kept)
 
 
 def forget() -> None:

@@ -161,7 +161,6 @@ class ArraySource(Source):
         classes: bool,
     ) -> None:
         super().__init__(seen, root)
-        self._units = list(files.units(self.path))
         found = arrays.found(self.path, layout)
         if part:
             found = [one for one in found if one.part in ("", part)]
@@ -186,7 +185,7 @@ class ArraySource(Source):
                 label = "" if labels is None else str(labels[index])
                 # digits of one length, so that the order of the names is that of the array
                 yield Task(entry, f"{entry.name or self.path.name}[{index:09}]", label, image)
-        if list(files.units(self.path)) != self._units:
+        if self._inventory.file_changed():
             raise self._changed(self.path.name)
 
 
