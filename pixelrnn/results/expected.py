@@ -83,18 +83,20 @@ def expected(
             own = {name: value for name, value in given.items() if name.startswith(f"{other}.")}
             stated |= {key + name.removeprefix(other): value for name, value in own.items()}
     said = {key: item for key, item in values.items() if key not in _PLACES and not _refers(item)}
-    kept = {key: item for key, item in (said | stated).items() if _counts(key, item, fixed)}
+    whole = said | stated
+    kept = {key: item for key, item in whole.items() if _counts(key, whole, fixed)}
     targets = {f"{group}._target_" for group in _COMPARED}
     return Expected(kept, frozenset(stated.keys() | targets))
 
 
-def _counts(key: str, value: Any, fixed: Sequence[str]) -> bool:
-    """Whether a key says which model and data a run has."""
+def _counts(key: str, settings: Settings, fixed: Sequence[str]) -> bool:
+    """Whether a key of a row's settings says which model and data a run has."""
     group, _, name = key.partition(".")
     if key in fixed:
         return True
-    if group not in _COMPARED or key in _FREE or not _has_effect(key):
+    if group not in _COMPARED or key in _FREE or not _has_effect(key, settings):
         return False
+    value = settings[key]
     return not (value is None and from_data.is_open(name.rpartition(".")[2], value))
 
 
@@ -117,15 +119,20 @@ def _agree(key: str, found: Any, value: Any) -> bool:
     return bool(found == value)
 
 
-def _has_effect(key: str) -> bool:
-    """Whether any value of a key can change what is computed."""
+def _has_effect(key: str, settings: Settings) -> bool:
+    """Whether any value of a key can change what is computed, given the classes around it."""
     node: dict[str, Any] = {}
-    inner = node
+    inner, path = node, ""
     *parents, last = key.split(".")
     for parent in parents:
         inner = inner.setdefault(parent, {})
-    inner[last] = object()  # equals no value, so that of earlier versions neither
-    return bool(flat(effective(node)))
+        path += f"{parent}."
+        target = settings.get(f"{path}_target_")
+        if target is not None:
+            inner["_target_"] = target
+    if last != "_target_":
+        inner[last] = object()  # equals no value, so that of earlier versions neither
+    return key in flat(effective(node))
 
 
 def _choices(settings: Settings) -> dict[str, Any]:

@@ -213,6 +213,22 @@ def test_a_users_own_groups_beside_the_tables_count(tmp_path):
         assert not wanted.matches({"model": mine | {key: value}, "data": data})
 
 
+def test_a_key_of_a_users_own_model_is_compared_whatever_its_name(tmp_path):
+    """`kernel` of one of our models chooses an implementation; here it is a size."""
+    settings = {"data": "digits", "model": "mine", "model.kernel": 3}
+    folder = own(tmp_path / "my", settings=settings, rows=[{"name": "net", "id": "net"}])
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("{_target_: mine.Net, kernel: 5, dropout: 0.0}")
+    catalogue = rows.load(folder)
+    table = catalogue.table("own")
+    wanted = catalogue.expected(table, table.rows[0], "paper")
+    net = {"_target_": "mine.Net", "kernel": 3, "dropout": 0.0}
+    data = {"_target_": "pixelrnn.data.Digits", "binary": False}
+    assert wanted.matches({"model": net, "data": data})
+    for change in ({"kernel": 5}, {"dropout": 0.5}):
+        assert not wanted.matches({"model": net | change, "data": data})
+
+
 def test_a_row_with_labels_is_filled_by_runs_with_labels_and_the_other_by_the_rest(tmp_path):
     conditional = {"name": "given", "id": "given", "settings": {"model.classes": "data"}}
     plain = {"name": "plain", "id": "plain"}

@@ -4,6 +4,7 @@ import pytest
 
 from pixelrnn.runs.signature import differences, effective, signature
 
+KERNEL = "pixelrnn.ops.conv_lstm.dispatch.Kernel"
 CONFIG = {
     "seed": 0,
     "threads": 1,
@@ -55,6 +56,46 @@ def test_a_model_without_classes_is_that_of_earlier_versions():
         changed("model.small", {})
     )
     assert signature(changed("model.classes", 10)) != signature(CONFIG)
+
+
+@pytest.mark.parametrize("prefix", ["model", "model.inner"])
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("kernel", 3, 5),
+        ("kernel", None, 5),
+        ("dropout", 0.0, ...),
+        ("weight_dropout", 0.0, ...),
+        ("classes", None, ...),
+        ("embed", None, ...),
+        ("first_gate", "squashed", ...),
+    ],
+)
+def test_a_key_of_a_users_own_model_counts(prefix, key, one, other):
+    """Its name may be one of ours; `...` stands for a key that is left out."""
+
+    def model(value):
+        own = {"_target_": "mine.Net"} | ({} if value is ... else {key: value})
+        ours = {"_target_": "pixelrnn.models.MultiScale", "inner": own}
+        return {"model": own if prefix == "model" else ours}
+
+    assert differences(model(one), model(other)) == [f"{prefix}.{key}"]
+    assert signature(model(one)) != signature(model(other))
+
+
+def test_a_key_of_ours_is_known_by_its_whole_name():
+    assert differences(changed("model.weight_dropout", 0.0), CONFIG) == ["model.weight_dropout"]
+
+
+@pytest.mark.parametrize("kernel", [None, "reference", {"_target_": KERNEL, "name": "reference"}])
+def test_the_choice_of_a_kernel_has_no_effect_in_any_network_of_a_model(kernel):
+    inner = {"_target_": "pixelrnn.models.RowLSTM", "layers": 2}
+    assert signature(changed("model.small", inner | {"kernel": kernel})) == signature(
+        changed("model.small", inner)
+    )
+    if isinstance(kernel, dict):
+        own = {"_target_": "mine.Net", "layers": 2}
+        assert signature({"model": own | {"kernel": kernel}}) == signature({"model": own})
 
 
 def test_order_of_keys_does_not_matter():
