@@ -67,7 +67,8 @@ class OwnImages(StoredImages):
             every presentation, the others once; "static": all are drawn once; "threshold": shade
             >= 128; "none": not binary.
         val: share of the images that are for validation, chosen by a hash of each one's content; or
-            another folder or file with them. 0: none. Folders called val or test go before it.
+            another folder or file with them. 0: none. Folders (or arrays of an .npz) called val or
+            test go before a share; beside another folder or file they are refused.
         test: likewise, for testing.
         classes: folders: the name of an image's folder is its class; labels: an .npz holds labels
             beside the images; null: no classes.
@@ -102,6 +103,7 @@ class OwnImages(StoredImages):
         found: dict[Side, Source] = {"": self._opened(self.path)}
         found |= {s: self._opened(p, s) for s, p in held.items() if isinstance(p, Path)}
         named = {entry.part for entry in found[""].entries}
+        shares.check_given_once(self.path, held, named)
         dealt: dict[Split, float] = {
             split: where if isinstance(where, float) and split not in named else 0.0
             for split, where in held.items()

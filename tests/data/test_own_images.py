@@ -184,6 +184,28 @@ def test_val_and_test_may_lie_elsewhere(made, tmp_path):
         made(tmp_path / "c", val=0, test=test, classes="folders")
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_images_of_a_split_come_from_one_place(split, made, tmp_path):
+    """Two places would be merged without a word; a share gives way to the names in data.path."""
+    other = own_files.folder(tmp_path / "other", count=2)
+    for part, count in (("train", 4), (split, 3)):
+        own_files.folder(tmp_path / "pets" / part, count=count)
+    shades = np.zeros((3, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "pets.npz", **{"train": shades, split: shades})
+    rest = {"val": 0, "test": 0}
+    for path in (tmp_path / "pets", tmp_path / "pets.npz"):
+        for share in (0, 0.5):
+            assert len(made(path, **rest | {split: share}).images(split)) == 3
+        says = (
+            rf"data\.{split}=.*other, but data\.path=.*pets.* called {split}: leave data\.{split}"
+        )
+        with pytest.raises(ConfigError, match=says) as error:
+            made(path, **rest | {split: other})
+        assert "\n" not in str(error.value)
+    both = made(tmp_path / "pets" / "train", **rest | {split: other})
+    assert [len(both.images(part)) for part in ("train", split)] == [4, 2]
+
+
 def test_keys_that_do_not_go_together_are_refused(tmp_path):
     path = own_files.folder(tmp_path / "photos", count=2)
     for settings, says in (

@@ -6,7 +6,8 @@ different ways; then that of the more public split is left out (`left_out`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from pixelrnn.arguments import Split
+from pixelrnn.errors import ConfigError
 
 Side = Split | Literal[""]
 """The split that an image is given to; "" if it is dealt by its hash."""
@@ -30,6 +32,29 @@ Held = Annotated[float | Path, BeforeValidator(_held)]
 
 _ORDER: tuple[Split, ...] = ("test", "val", "train")
 """From what must be seen last to what is seen first."""
+
+
+def check_given_once(
+    path: Path, held: Mapping[Split, float | Path], named: AbstractSet[Side]
+) -> None:
+    """Refuse images of a split from two places, which would be merged.
+
+    Args:
+        path: what `data.path` says.
+        held: what `data.val` and `data.test` say.
+        named: the splits that names in `path` say.
+
+    Raises:
+        ConfigError: names the keys, and what to do.
+    """
+    lines = [
+        f"data.{split}={where}, but data.path={path} holds images that are called {split}: leave "
+        f"data.{split} out to use those, or name a data.path without them"
+        for split, where in held.items()
+        if isinstance(where, Path) and split in named
+    ]
+    if lines:
+        raise ConfigError("; ".join(lines))
 
 
 def place(picture: np.ndarray) -> float:
