@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pixelrnn.results import membership, progress
 from pixelrnn.results.conf_files import flat
-from pixelrnn.runs import record, stored
+from pixelrnn.runs import record, stored, upgrade
 from pixelrnn.runs.signature import effective
 
 State = Literal["finished", "running", "unfinished", "failed", "damaged"]
@@ -28,7 +28,7 @@ class Run:
         state: finished: its record is whole; running: a process of this machine trains it;
             unfinished: interrupted, or trained elsewhere; failed: the last try raised; damaged:
             its files cannot be read.
-        config: resolved configuration; empty if damaged.
+        config: resolved configuration, its nodes with today's names and keys; empty if damaged.
         results: the record; empty unless finished.
         changed: seconds since the epoch.
         message: why it failed or is damaged.
@@ -145,13 +145,14 @@ def _finished(folder: Path) -> Run:
         wrong = "it is not readable"
     if wrong is not None:
         return Run(folder, "damaged", changed=changed, message=f"results.json: {wrong}")
-    config = results.get("config") or _config(folder)
+    config = upgrade.of_nodes(results.get("config") or {}) or _config(folder)
     return Run(folder, "finished", config, results, changed)
 
 
 def _config(folder: Path) -> dict[str, Any]:
+    """The configuration with the names and keys that its nodes have today; empty if damaged."""
     try:
         content = stored.yaml_of(folder / "config.yaml")
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return upgrade.of_nodes(content) if isinstance(content, dict) else {}

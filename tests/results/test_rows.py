@@ -6,7 +6,7 @@ import yaml
 
 from pixelrnn.cli.main import main
 from pixelrnn.errors import ConfigError
-from pixelrnn.results import hydra_groups, rows, shipped
+from pixelrnn.results import collect, hydra_groups, rows, shipped
 from tests.results.runs import write
 
 OWN = {
@@ -244,6 +244,23 @@ def test_a_row_with_labels_is_filled_by_runs_with_labels_and_the_other_by_the_re
         assert of.matches(composed | {"model": model})
         other = without if of is given else given
         assert not other.matches(composed | {"model": model})
+
+
+@pytest.mark.parametrize("state", ["finished", "unfinished"])
+def test_a_run_from_before_first_gate_fills_the_row_with_its_gate(tmp_path, state):
+    gates = {"default": {}, "squashed": {"model.first_gate": "squashed"}}
+    gates["linear"] = {"model.first_gate": "linear"}
+    lines = [{"name": gate, "id": gate, "settings": gates[gate]} for gate in gates]
+    settings = {"data": "digits", "model": "gated_pixelcnn"}
+    catalogue = rows.load(own(tmp_path / "my", settings=settings, rows=lines))
+    table = catalogue.table("own")
+    wanted = [catalogue.expected(table, row, "paper") for row in table.rows]
+    data = {"_target_": "pixelrnn.data.Digits", "binary": False, "seed": 0}
+    for before, fills in ((True, [True, True, False]), (False, [False, False, True])):
+        model = {"_target_": "pixelrnn.models.GatedPixelCNN", "squash_first": before}
+        folder = write(tmp_path, f"g-{before}", 3.0, state=state, model=model, data=data)
+        found = collect.look(folder).config
+        assert [row.matches(found) for row in wanted] == fills
 
 
 def test_the_folder_of_tables_lies_beside_the_users_groups(tmp_path, monkeypatch):
