@@ -30,14 +30,32 @@ def stored_record(config: dict[str, Any]) -> dict[str, Any] | None:
     run = Path(config["folder"])
     if (run / "config.yaml").is_file():
         found = record.config(run)
-        if found.get("signature") != config["signature"]:
-            keys = signature.differences(found, config)
-            named = ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "")
-            raise RunError(
-                f"{run}: holds a run of another configuration (it differs in {named}); "
-                "choose another folder"
-            )
-    return record.results(run)
+        _check_signature(config, found.get("signature"), found)
+    results = record.results(run)
+    if results is not None:  # config.yaml may be gone, or of another run
+        _check_signature(config, results["signature"], results.get("config") or {})
+    return results
+
+
+def _check_signature(config: dict[str, Any], stored: str | None, found: dict[str, Any]) -> None:
+    """Refuse what is stored of another configuration.
+
+    Args:
+        config: of the run that is asked for.
+        stored: signature of the run that the folder holds.
+        found: configuration of that run; empty if it is not known.
+    """
+    if stored == config["signature"]:
+        return
+    keys = signature.differences(found, config) if found else []
+    named = ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "")
+    how = (
+        f"differs in {named}" if keys else f"has the signature {stored}, not {config['signature']}"
+    )
+    raise RunError(
+        f"{config['folder']}: holds a run of another configuration (it {how}); "
+        "choose another folder"
+    )
 
 
 def check_resume(run: Path, resume: Resume) -> None:
