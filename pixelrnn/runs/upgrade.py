@@ -23,11 +23,13 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
         config["scale_name"] = config.pop("scale")
         config.setdefault("evaluate", _SPLITS)
     callbacks = dict(config.get("callbacks") or {})
-    old = callbacks.pop("checkpoint", None)
-    if old:
+    old = callbacks.get("checkpoint")
+    folder = old.get("dirpath") if isinstance(old, dict) else None
+    if folder and "checkpoints" not in callbacks:  # else it is a further one, of the user's
+        del callbacks["checkpoint"]
         callbacks["checkpoints"] = {
             "_target_": "pixelrnn.training.saving.RunCheckpoints",
-            "folder": old["dirpath"],
+            "folder": folder,
         }
         config["callbacks"] = callbacks
     config["logger"] = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelrnn.models import GatedPixelCNN
-from pixelrnn.runs.upgrade import of_nodes
+from pixelrnn.runs.upgrade import of_nodes, upgraded
 from pixelrnn.training.load import load_model
 
 NAME = "pixelrnn.models.GatedPixelCNN"
@@ -35,3 +35,27 @@ def test_a_checkpoint_from_before_first_gate_loads(tmp_path):
 def test_a_key_of_a_users_own_model_stays():
     node = {"_target_": "mine.Network", "squash_first": False}
     assert of_nodes(node) == node
+
+
+SAVING = {"_target_": "pixelrnn.training.saving.RunCheckpoints", "folder": "runs/a/checkpoints"}
+LIGHTNINGS = "pytorch_lightning.callbacks.ModelCheckpoint"
+
+
+def test_the_checkpoint_callback_of_the_first_version_is_todays():
+    old = {"_target_": LIGHTNINGS, "dirpath": "runs/a/checkpoints", "monitor": "val/bits_per_dim"}
+    stored = {"callbacks": {"checkpoint": old, "samples": None}}
+    assert upgraded(stored)["callbacks"] == {"samples": None, "checkpoints": SAVING}
+
+
+@pytest.mark.parametrize(
+    "checkpoint", [{"_target_": "mine.Keeps"}, {"_target_": LIGHTNINGS, "dirpath": "best"}, None]
+)
+def test_a_further_callback_called_checkpoint_stays(checkpoint):
+    stored = {"callbacks": {"checkpoints": SAVING, "checkpoint": checkpoint}}
+    assert upgraded(stored)["callbacks"] == stored["callbacks"]
+
+
+@pytest.mark.parametrize("checkpoint", [{"_target_": "mine.Keeps"}, 3])
+def test_a_callback_without_a_folder_is_none_of_the_first_version(checkpoint):
+    stored = {"callbacks": {"checkpoint": checkpoint}}
+    assert upgraded(stored)["callbacks"] == stored["callbacks"]
