@@ -12,6 +12,7 @@ together in `prepare`, which the first of them does for all; those that trainer.
 started in `carry_out`, when all is built.
 """
 
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping
@@ -88,27 +89,15 @@ def carry_out(prepared: PreparedRun) -> dict[str, Any]:
     ):
         ready = world.all_or_none(lambda: built(prepared))
         work = {"config": config, "record": prepared.record}
-        with (
-            launcher.others(work, ready.layout.size),
-            run_folder.held(run),
-            run_folder.failure_noted(run),
-            in_parts.explained(config),
-            world.watched_over(interruption.saved),
-            devices.explained(),
-        ):
-            if prepared.record is None:
-                goes_on = checkpoint.present(run)
-                session = tracking.session(config, ready.loggers, goes_on)
-                with session as ready.trainer.loggers:
-                    results, best = _fit_and_evaluate(prepared, ready)
-            else:
-                best = load.load_model(run)
-                metrics = prepared.record["metrics"] | _evaluated(prepared, best, ready.layout)
-                results = {**prepared.record, "metrics": metrics}
-            if process.is_writer():
-                weights.export(run, best, results)
-                record.finish(run, results)
-    return results
+        with launcher.others(work, ready.layout.size), run_folder.held(run):
+            now = _as_found(prepared)
+            with (
+                run_folder.failure_noted(run),
+                in_parts.explained(config),
+                world.watched_over(interruption.saved),
+                devices.explained(),
+            ):
+                return _finished(now, ready)
 
 
 class Ready(NamedTuple):
@@ -165,6 +154,34 @@ def _sensible_threads(
     _, height, width = data.image_shape
     images = -(-data.batch_size // layout.size)
     return threads.for_training(parameters, images, height * width, layout.local)
+
+
+def _as_found(prepared: PreparedRun) -> PreparedRun:
+    """The run as its locked folder has it: another command may have ended while this one built.
+
+    Raises:
+        RunError: the folder now holds another run.
+    """
+    found = world.from_first(lambda: run_folder.stored_record(prepared.config))
+    return prepared if found is None else dataclasses.replace(prepared, record=found)
+
+
+def _finished(prepared: PreparedRun, ready: Ready) -> dict[str, Any]:
+    """Do what is left of a run whose folder is held, and write the record."""
+    config, run = prepared.config, prepared.folder
+    if prepared.record is None:
+        goes_on = checkpoint.present(run)
+        session = tracking.session(config, ready.loggers, goes_on)
+        with session as ready.trainer.loggers:
+            results, best = _fit_and_evaluate(prepared, ready)
+    else:
+        best = load.load_model(run)
+        metrics = prepared.record["metrics"] | _evaluated(prepared, best, ready.layout)
+        results = {**prepared.record, "metrics": metrics}
+    if process.is_writer():
+        weights.export(run, best, results)
+        record.finish(run, results)
+    return results
 
 
 def _fit_and_evaluate(

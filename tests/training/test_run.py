@@ -206,6 +206,44 @@ def test_the_same_run_reports_and_evaluates_only_what_is_missing():
     assert record.results(only_run())["metrics"] == more["metrics"]
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["finished before", "finished meanwhile"])
+def test_what_another_command_records_meanwhile_is_kept(monkeypatch, known):
+    """It ends between this one's first look at the folder and its lock."""
+    first = run.train(config(evaluate=["val"]))
+    folder, built, trained = only_run(), run.built, []
+    theirs = first | {"metrics": first["metrics"] | {"train/nll": 1.0}}
+    if not known:
+        (folder / "results.json").unlink()
+
+    def slowly_built(prepared):
+        assert (prepared.record is not None) == known
+        ready = built(prepared)
+        monkeypatch.setattr(ready.trainer, "fit", lambda *_, **__: trained.append(1))
+        record.finish(folder, theirs)
+        return ready
+
+    monkeypatch.setattr(run, "built", slowly_built)
+    results = run.train(config(evaluate=["test"]))
+    assert theirs["metrics"].items() <= results["metrics"].items()
+    assert "test/nll" in results["metrics"]
+    assert record.results(folder)["metrics"] == results["metrics"]
+    assert not trained
+
+
+def test_a_folder_that_another_configuration_took_meanwhile_is_refused(monkeypatch):
+    built = run.built
+
+    def slowly_built(prepared):
+        ready = built(prepared)
+        record.start(Path("mine"), prepared.config | {"signature": "another", "seed": 7})
+        return ready
+
+    monkeypatch.setattr(run, "built", slowly_built)
+    with pytest.raises(RunError, match=r"another configuration \(it differs in seed"):
+        run.train(config(folder="mine"))
+    assert not Path("mine/failed.json").exists()
+
+
 def test_equal_splits_are_evaluated_once(monkeypatch):
     passes = []
 
