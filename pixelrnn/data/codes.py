@@ -43,9 +43,10 @@ class CodesImages(StoredImages):
         val: share of the maps that are for validation, chosen by a hash of each one's content, so
             that equal maps stay together; or another file with them. 0: none.
         test: likewise, for testing.
-        classes: a file .npy of labels, whole numbers from 0, one for each map of `path`; null: no
-            labels.
-        val_classes: those of the maps of `val`, where that is a file.
+        classes: a file .npy of labels, whole numbers from 0, one for each map of `path`; each
+            number up to the largest is a class. null: no labels.
+        val_classes: those of the maps of `val`, where that is a file; all of them occur in
+            `classes`.
         test_classes: those of the maps of `test`, where that is a file.
         in_memory: read the converted maps whole and compare them with their checksums; false: map
             them; null: map those of a gigabyte and more.
@@ -81,7 +82,7 @@ class CodesImages(StoredImages):
                 )
         self._labels = self._read_labels()
         if self._labels:
-            most = max(int(labels.max()) for labels in self._labels.values())
+            most = int(self._labels["train"].max())
             self.class_names = tuple(map(str, range(most + 1)))
         self.dataset_id = self.store.name
         self.levels = self._levels()
@@ -189,14 +190,20 @@ class CodesImages(StoredImages):
             raise ConfigError("; ".join(lines))
 
     def _read_labels(self) -> dict[Split, np.ndarray]:
-        """The labels of each file; empty if there are none."""
-        paths: dict[Split, Path | None] = {"train": self.classes}
-        paths |= {"val": self.val_classes, "test": self.test_classes}
-        return {
-            split: code_maps.labels(path, len(self.sources[split].maps))
-            for split, path in paths.items()
-            if path is not None
-        }
+        """The labels of each file; empty if there are none.
+
+        Raises:
+            DataError: see `code_maps.labels`.
+        """
+        if self.classes is None:
+            return {}
+        train = code_maps.labels(self.classes, len(self.sources["train"].maps))
+        found: dict[Split, np.ndarray] = {"train": train}
+        others: dict[Split, Path | None] = {"val": self.val_classes, "test": self.test_classes}
+        for split, path in others.items():
+            if path is not None:
+                found[split] = code_maps.labels(path, len(self.sources[split].maps), known=train)
+        return found
 
     def _levels(self) -> int:
         """The number of codes, as given or as found.

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -99,6 +100,52 @@ def test_labels_go_with_their_maps(made, tmp_path):
     for split in module.splits:
         found = module.images(split).astype(int).sum((1, 2, 3)) % 4
         assert np.array_equal(module.labels(split), found)
+
+
+@pytest.mark.parametrize("largest", [65_536, 10**6, 2**63, 2**64 - 1])
+def test_a_label_that_is_no_class_is_refused_before_it_costs_memory(tmp_path, largest):
+    """A name is made for each class, so that the label 10^9 would take tens of gigabytes."""
+    path = own_files.codes(tmp_path)
+    labels = np.zeros(60, np.uint64)
+    labels[7] = largest
+    np.save(tmp_path / "labels.npy", labels)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=rf"labels.npy: holds the label {largest}, but each"):
+            Codes(path=path, classes=tmp_path / "labels.npy", root=tmp_path / "data")
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
+
+
+def test_few_maps_may_have_labels_of_many_classes(made, tmp_path):
+    """A part of a large set keeps its numbers; more classes need as many maps."""
+    path = own_files.codes(tmp_path)
+    np.save(tmp_path / "labels.npy", np.arange(65_535, 65_535 - 60, -1))
+    assert made(path, classes=tmp_path / "labels.npy").classes == 65_536
+    many = tmp_path / "many.npy"
+    np.save(many, np.arange(70_000))
+    assert code_maps.labels(many, 70_000).max() == 69_999
+    np.save(many, np.arange(1, 70_000))
+    with pytest.raises(DataError, match=r"the label 69999, .* and 69,999 maps may have 69,999;"):
+        code_maps.labels(many, 69_999)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_classes_of_other_files_are_those_of_training(made, tmp_path, split):
+    path = own_files.codes(tmp_path)
+    other = own_files.codes(tmp_path / "other", count=4)
+    np.save(tmp_path / "labels.npy", np.arange(60) % 3 * 2)  # the classes 0, 2 and 4
+    files = {"classes": tmp_path / "labels.npy", f"{split}_classes": tmp_path / "other.npy"}
+    given = {"val": 0, "test": 0} | {split: other} | files
+    np.save(tmp_path / "other.npy", np.array([4, 0, 0, 2], np.uint8))
+    module = made(path, **given)
+    assert module.class_names == ("0", "1", "2", "3", "4")
+    assert module.labels(split).tolist() == [4, 0, 0, 2]
+    for strange in (1, 5, 2**64 - 1):
+        np.save(tmp_path / "other.npy", np.array([4, 0, strange, 2], np.uint64))
+        with pytest.raises(DataError, match=rf"other.npy: holds the label {strange}, of which"):
+            made(path, **given)
 
 
 def test_changed_files_are_another_set(made, tmp_path):

@@ -15,6 +15,7 @@ from pixelrnn.data.own import inventory, shares
 from pixelrnn.errors import DataError
 
 _BLOCK = 2**22  # codes that are in memory at once
+_MOST_CLASSES = 2**16  # where there are fewer maps; each number up to the largest label is a class
 _EXPECTED = "expected an array .npy of integers (N, H, W) or (N, C, H, W)"
 
 
@@ -108,17 +109,36 @@ class CodeMaps:
         self._inventory.remember(self._root)
 
 
-def labels(path: Path, count: int) -> np.ndarray:
+def labels(path: Path, count: int, known: np.ndarray | None = None) -> np.ndarray:
     """The labels in a file: int64 (count,).
 
+    Args:
+        path: of the file.
+        count: number of maps.
+        known: the labels of the training maps, int64, where these are of others; None: these are
+            those of the training maps.
+
     Raises:
-        DataError: there is no such file, or it holds not a whole number from 0 for each map.
+        DataError: there is no such file, it holds not a whole number from 0 for each map, a number
+            so large that it names no class, or a class of which there are none to train on.
     """
     expected = f"expected an array .npy of whole numbers from 0, one for each of {count:,} maps"
     found = loaded(path, expected)
     if found.dtype.kind not in "iu" or found.shape != (count,) or found.min() < 0:
         least = f", the least is {found.min()}" if found.dtype.kind == "i" and found.size else ""
         raise DataError(f"{path}: {expected}, found {found.dtype} {found.shape}{least}")
+    if known is not None:
+        strange = found[~np.isin(found, known)]
+        if strange.size:
+            raise DataError(
+                f"{path}: holds the label {strange.min()}, of which there are no maps to train on"
+            )
+    elif found.max() >= max(count, _MOST_CLASSES):
+        raise DataError(
+            f"{path}: holds the label {found.max()}, but each number up to the largest label is a "
+            f"class, and {count:,} maps may have {max(count, _MOST_CLASSES):,}; number the classes "
+            "0, 1, 2, ..."
+        )
     return found.astype(np.int64)
 
 
