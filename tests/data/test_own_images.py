@@ -1,5 +1,6 @@
 """A folder, an archive or an array of one's own becomes a data set."""
 
+import itertools
 import shutil
 import tarfile
 import zipfile
@@ -13,6 +14,7 @@ from PIL import Image
 
 from pixelrnn import atomic
 from pixelrnn.data import Images
+from pixelrnn.data.own import shares
 from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.errors import ConfigError, DataError
 from tests.data import own_files
@@ -136,6 +138,36 @@ def test_equal_images_stand_on_one_side(made, tmp_path):
         assert len(copies) == 1
     left_out = module.image_set.store.about()["left_out"]
     assert sum(left_out.values()) == 160 - len(side) > 0
+
+
+def test_an_image_is_left_out_where_a_dealt_split_that_is_seen_later_has_it():
+    """All cases of three images, against the definition."""
+    order = ("train", "val", "test")
+    for splits, hashes, dealt in itertools.product(
+        itertools.product(order, repeat=3),
+        itertools.product((b"x", b"y", b"z"), repeat=3),
+        map(frozenset, ((), ("val",), ("test",), ("val", "test"))),
+    ):
+        images = list(zip(map(order.index, splits), hashes, strict=True))
+        expected = [
+            any(late > split and same == mine and order[late] in dealt for late, same in images)
+            for split, mine in images
+        ]
+        assert shares.left_out(splits, hashes, dealt).tolist() == expected
+
+
+def test_a_dealt_test_shares_no_image_with_validation_of_ones_own(made, tmp_path):
+    path = own_files.folder(tmp_path / "photos", count=40)
+    own = own_files.folder(tmp_path / "own", count=50)  # the first 40 are those of the photos
+    module = made(path, val=own, test=0.3)
+    train, val, test = ({i.tobytes() for i in module.images(s)} for s in ("train", "val", "test"))
+    assert not test & (train | val)
+    assert (len(test), len(val)) == (40 - len(train), 50 - len(test))
+    assert train < val  # what the user gave takes nothing from training; the facts tell of it
+    assert module.image_set.store.about()["left_out"] == {"train": 0, "val": len(test)}
+    facts = dict(module.image_set.facts())
+    assert facts["equal images"] == f"{len(train)} in val equal one in train"
+    assert facts["left out of val"].startswith(f"{len(test)} that equal an image kept for later")
 
 
 def test_folders_may_be_the_splits_and_the_classes(made, tmp_path):

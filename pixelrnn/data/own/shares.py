@@ -2,7 +2,7 @@
 
 An image goes where its hash says, whatever other images there are: adding files moves none. Equal
 pictures go the same way. Two pictures that become equal only when they are made smaller may go
-different ways; then that of the more public split is left out (`left_out`).
+different ways; then the one that is seen first is left out (`left_out`).
 """
 
 import hashlib
@@ -72,12 +72,17 @@ def split_of(place: float, val: float, test: float) -> Split:
 def left_out(
     splits: Sequence[Split], hashes: Sequence[bytes], dealt: frozenset[Split]
 ) -> np.ndarray:
-    """Images that equal one of a split that must be seen later: bool (N,).
+    """Images that equal one of a split that is seen later and was dealt: bool (N,).
+
+    Training is seen first, then validation, then testing. So no image of a dealt split stands in
+    one that is seen before it, and a dealt test stays honest: validation images that the user gave
+    are left out, too, where they equal one of its images. Images that the user gave for validation
+    or testing take none from the splits before: training keeps what equals one of them.
 
     Args:
         splits: of each image.
         hashes: of each image's pixels.
-        dealt: the splits that images were dealt to; those that the user gave stay as they are.
+        dealt: the splits among "val" and "test" whose images were dealt, not given by the user.
     """
     held: set[bytes] = set()
     out = np.zeros(len(splits), bool)
