@@ -1,9 +1,11 @@
 import multiprocessing
+from functools import partial
 
 import pytest
 
-from pixelrnn.data import fashion_mnist
+from pixelrnn.data import Images, fashion_mnist
 from pixelrnn.data.own import inventory
+from tests.data import own_files
 from tests.data.local_server import LocalServer
 
 # before any test starts the server of processes, or each of its children imports torch anew
@@ -34,3 +36,9 @@ def no_package_of_debian(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def nothing_remembered_of_own_files():
     inventory.forget()
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Make a data module of a path, converted and loaded."""
+    return partial(own_files.loaded, Images, root=tmp_path / "data")

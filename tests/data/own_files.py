@@ -49,3 +49,14 @@ def codes(path, count=60, shape=(1, 3, 4), levels=300, dtype=np.int64):
     maps[0, 0, 0, :2] = 0, levels - 1
     np.save(path / "codes.npy", maps[:, 0] if shape[0] == 1 else maps)
     return path / "codes.npy"
+
+
+def all_images(module):
+    """The images of all splits, each as bytes."""
+    return [image.tobytes() for split in module.splits for image in module.images(split)]
+
+
+def rows(module):
+    """Split -> the files of its images, in their order."""
+    folder = module.image_set.store.folder
+    return {s: (folder / f"{s}.txt").read_text().splitlines() for s in module.splits}

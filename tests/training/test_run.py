@@ -2,25 +2,17 @@
 
 import errno
 import json
-import logging
 import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
-import threading
-import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from pixelrnn.data import Digits
 from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.runs import naming, record, upgrade
-from pixelrnn.training import evaluate, parts, preparation, run
+from pixelrnn.training import parts, preparation, run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.01}
@@ -193,111 +185,6 @@ def test_missing_data_leave_nothing_behind():
     assert "`pixelrnn data imagenet32_box paths.data=data`" in str(told.value)
 
 
-def test_the_same_run_reports_and_evaluates_only_what_is_missing():
-    first = run.train(config())
-    before = tree()
-    assert run.train(config(threads=2)) == json.loads(json.dumps(first))
-    assert tree() == before
-    weights = (only_run() / "checkpoints/best.ckpt").stat().st_mtime_ns
-    more = run.train(config(evaluate=["train", "val", "test"]))
-    assert first["metrics"].items() <= more["metrics"].items()
-    assert "train/nll" in more["metrics"]
-    assert (only_run() / "checkpoints/best.ckpt").stat().st_mtime_ns == weights
-    assert record.results(only_run())["metrics"] == more["metrics"]
-
-
-@pytest.mark.parametrize("known", [True, False], ids=["finished before", "finished meanwhile"])
-def test_what_another_command_records_meanwhile_is_kept(monkeypatch, known):
-    """It ends between this one's first look at the folder and its lock."""
-    first = run.train(config(evaluate=["val"]))
-    folder, built, trained = only_run(), run.built, []
-    theirs = first | {"metrics": first["metrics"] | {"train/nll": 1.0}}
-    if not known:
-        (folder / "results.json").unlink()
-
-    def slowly_built(prepared):
-        assert (prepared.record is not None) == known
-        ready = built(prepared)
-        monkeypatch.setattr(ready.trainer, "fit", lambda *_, **__: trained.append(1))
-        record.finish(folder, theirs)
-        return ready
-
-    monkeypatch.setattr(run, "built", slowly_built)
-    results = run.train(config(evaluate=["test"]))
-    assert theirs["metrics"].items() <= results["metrics"].items()
-    assert "test/nll" in results["metrics"]
-    assert record.results(folder)["metrics"] == results["metrics"]
-    assert not trained
-
-
-def test_a_folder_that_another_configuration_took_meanwhile_is_refused(monkeypatch):
-    built = run.built
-
-    def slowly_built(prepared):
-        ready = built(prepared)
-        record.start(Path("mine"), prepared.config | {"signature": "another", "seed": 7})
-        return ready
-
-    monkeypatch.setattr(run, "built", slowly_built)
-    with pytest.raises(RunError, match=r"another configuration \(it differs in seed"):
-        run.train(config(folder="mine"))
-    assert not Path("mine/failed.json").exists()
-
-
-def test_equal_splits_are_evaluated_once(monkeypatch):
-    passes = []
-
-    def counted(model, data, split, *more):
-        passes.append(split)
-        return {f"{split}/nll": 1.0, f"{split}/images": 2}
-
-    data = Digits()
-    images, labels = data.images("val"), data.labels("val")
-    of = {"train": slice(7), "val": slice(None), "test": slice(None)}
-    monkeypatch.setattr(data, "images", lambda split: images[of[split]])
-    monkeypatch.setattr(data, "labels", lambda split: labels[of[split]])
-    monkeypatch.setattr(evaluate, "evaluate", counted)
-    found = evaluate.evaluate_splits(None, data, ["train", "val", "test"])
-    assert passes == ["train", "val"]
-    assert found["test/nll"] == found["val/nll"] == 1.0
-    passes.clear()
-    monkeypatch.setattr(data, "labels", lambda split: labels[of[split]] * (split == "val"))
-    evaluate.evaluate_splits(None, data, ["val", "test"])
-    assert passes == ["val", "test"]
-
-
-def test_a_resume_is_announced_and_another_run_is_left_alone(capfd):
-    run.train(config(folder="mine"))
-    Path("mine/results.json").unlink()
-    capfd.readouterr()
-    run.train(config(folder="mine"))
-    assert "resuming from step 2 of mine/checkpoints/last.ckpt" in capfd.readouterr().err
-    before = tree()
-    with pytest.raises(RunError, match=r"another configuration \(it differs in model.hidden, seed"):
-        run.train(config(folder="mine", model__hidden=5, seed=3))
-    assert tree() == before
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", "17", "\0\0"])
-def test_a_damaged_record_is_one_line(content):
-    run.train(config(folder="mine"))
-    Path("mine/results.json").write_text(content)
-    with pytest.raises(RunError, match=r"results.json.*delete it to evaluate anew"):
-        run.train(config(folder="mine"))
-
-
-@pytest.mark.parametrize("name", [".lock", "samples", "checkpoints", "."])
-def test_a_file_or_folder_in_the_way_is_one_line(name):
-    if name == ".lock":
-        Path("mine/.lock").mkdir(parents=True)
-    else:
-        path = Path("mine") / name
-        path.parent.mkdir(exist_ok=True) if name != "." else None
-        path.write_text("")
-    with pytest.raises(RunError, match=r"mine.*must be writable"):
-        run.train(config(folder="mine"))
-
-
 def test_a_full_disc_is_one_line(monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", "mine/samples/final.png")
@@ -322,68 +209,6 @@ def test_a_lock_is_held_while_it_trains_and_free_afterwards(monkeypatch):
     assert len(seen) == 1
     assert record.failure(Path("mine")) == "RuntimeError: stop"
     monkeypatch.undo()
-
-
-def state_of_the_process():
-    return {
-        "argv": list(sys.argv),
-        "environment": dict(os.environ),
-        "threads": torch.get_num_threads(),
-        "filters": list(warnings.filters),
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "log": logging.getLogger("pytorch_lightning").level,
-        "python": random.getstate()[1][:3],
-        "numpy": tuple(np.random.get_state()[1][:3]),
-        "torch": torch.get_rng_state().tolist(),
-        "grad": torch.is_grad_enabled(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "benchmark": torch.backends.cudnn.benchmark,
-        "folder": os.getcwd(),
-    }
-
-
-def test_the_process_is_as_before(monkeypatch):
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
-    before = state_of_the_process()
-    run.train(config(threads=2, trainer__deterministic=True, trainer__benchmark=True))
-    assert state_of_the_process() == before
-    with pytest.raises(ConfigError):
-        run.train(config(trainer__accumulate_grad_batches=0))
-    assert state_of_the_process() == before
-
-
-def test_the_result_does_not_depend_on_the_process():
-    torch.manual_seed(1)
-    first = run.train(config(folder="one"))
-    torch.manual_seed(2)
-    torch.rand(3)
-    second = run.train(config(folder="two"))
-    assert first["metrics"] == second["metrics"]
-
-
-def test_in_another_thread():
-    found = []
-    worker = threading.Thread(target=lambda: found.append(run.train(config())))
-    worker.start()
-    worker.join()
-    assert found[0]["steps"] == 2
-
-
-def test_ctrl_c_is_a_keyboard_interrupt():
-    from pixelrnn.training import callbacks
-
-    class Presses(callbacks.Callback):
-        def on_train_batch_start(self, *_):
-            signal.raise_signal(signal.SIGINT)
-
-    callbacks.Presses = Presses
-    try:
-        node = {"_target_": "pixelrnn.training.callbacks.Presses"}
-        with pytest.raises(KeyboardInterrupt):
-            run.train(config(callbacks__presses=node))
-    finally:
-        del callbacks.Presses
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_commit_is_ours_only_if_git_tracks_the_package(monkeypatch, tmp_path):
