@@ -74,7 +74,7 @@ def audit(
     device = accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run).to(device)
-    data = load.load_data(record.folder_of(Path(run)))
+    data = load.load_data(run)
     images = symbols.tensor(data.images(split)[:n].copy())
     if n and len(images) < n:
         raise ConfigError(f"n={n}: the {split} split has {len(images)} images")

@@ -80,7 +80,7 @@ def complete(
     device = accelerators.device(accelerator)
     process.set_up(threads)
     model = load.load_model(run).to(device)
-    data = load.load_data(record.folder_of(Path(run)))
+    data = load.load_data(run)
     images = _first_images(data, split, n)
     labels = class_labels.of_split(model, data, split, n)
     under = 1  # classes that each image is completed under

@@ -151,7 +151,7 @@ class OfRun(Drawing):
 
     def _config(self) -> dict[str, Any]:
         """The run's configuration, with the folder in which it was trained."""
-        return upgrade.upgraded(record.config(self.folder))
+        return upgrade.upgraded(record.config_of(Path(self.run)))
 
     @cached_property
     def model(self) -> "ImageDistribution":
@@ -177,7 +177,7 @@ class OfRun(Drawing):
         """
         from pixelrnn.training import load
 
-        return load.load_data(self.folder)
+        return load.load_data(self.run)
 
     def images(
         self,

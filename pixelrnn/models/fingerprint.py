@@ -10,7 +10,7 @@ from pixelrnn.description import Described, plain
 from pixelrnn.models.base import ImageDistribution
 
 WITHOUT_EFFECT = ("kernel", "checkpoint_layers")
-"""Arguments of models that change how something is computed, and not what."""
+"""Arguments of our own models that change how something is computed, and not what."""
 
 
 def weights_hash(model: ImageDistribution) -> str:
@@ -52,8 +52,13 @@ def _arguments(model: ImageDistribution) -> dict[str, Any]:
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if key in WITHOUT_EFFECT:
+        if key in WITHOUT_EFFECT and (_is_ours(values) or _is_ours(value)):
             continue
         name = f"{prefix}{key}"
         found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return found
+
+
+def _is_ours(value: Any) -> bool:
+    """Whether the package's own code takes it: elsewhere `kernel` may be a size."""
+    return isinstance(value, dict) and str(value.get("_target_")).startswith("pixelrnn.")

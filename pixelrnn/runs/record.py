@@ -157,7 +157,7 @@ def config(run: Path) -> dict[str, Any]:
     if path.is_dir():
         raise RunError(f"{path}: is a folder; move it away, the configuration of the run is a file")
     if not path.is_file():
-        raise RunError(f"{run}: not a run folder, or half written (no config.yaml)")
+        raise no_run(run)
     try:
         content = stored.yaml_of(path)
     except OSError as error:
@@ -167,6 +167,28 @@ def config(run: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path}: not a run's configuration")
     return content
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    """The configuration of the run that a path names: its folder, or a file in it.
+
+    Raises:
+        RunError: as for `config`, or the file stands alone, outside a run folder.
+    """
+    folder = folder_of(path)
+    if path.is_file() and not (folder / "config.yaml").exists():
+        raise no_run(path)
+    return config(folder)
+
+
+def no_run(path: Path) -> RunError:
+    """The error of a path that is neither a run folder nor a file in one."""
+    if not path.is_file():
+        return RunError(f"{path}: not a run folder, or half written (no config.yaml)")
+    return RunError(
+        f"{path}: stands alone, without the config.yaml of its run, which says what its data are; "
+        f"name the run folder"
+    )
 
 
 def environment() -> dict[str, Any]:

@@ -4,7 +4,6 @@ Folders of the same label are looked at alone, so that thousands of other runs c
 """
 
 import glob
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 
 from pixelrnn.errors import RunError
-from pixelrnn.runs import record
+from pixelrnn.runs import record, stored, upgrade
 from pixelrnn.runs.signature import effective
 
 BUDGET = ("max_epochs", "max_steps")
@@ -34,7 +33,10 @@ def shorter(config: dict[str, Any]) -> Path | None:
     for path in _beside(config, "results.json"):
         results = _loaded(path)
         other = results.get("config")
-        if not isinstance(other, dict) or _without_budget(other) != wanted:
+        if not isinstance(other, dict):
+            continue
+        other = upgrade.upgraded(other)
+        if _without_budget(other) != wanted:
             continue
         budget = _budget(other)
         if budget != most and all(a <= b for a, b in zip(budget, most, strict=True)):
@@ -53,7 +55,7 @@ def initial_weights(config: dict[str, Any]) -> set[str]:
     wanted, found = effective(config), set()
     for path in _beside(config, "config.yaml"):
         try:
-            other = record.config(path.parent)
+            other = upgrade.upgraded(record.config(path.parent))
         except (RunError, yaml.YAMLError):
             continue
         weights = other.pop("init_weights", None)
@@ -94,7 +96,7 @@ def _budget(config: dict[str, Any]) -> list[float]:
 
 def _loaded(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = stored.json_of(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

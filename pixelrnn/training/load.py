@@ -57,12 +57,15 @@ def load_model(path: str | Path) -> ImageDistribution:
 def load_data(run: str | Path) -> PixelDataModule:
     """The data set that a run was trained on, prepared and loaded.
 
+    Args:
+        run: its folder, or a checkpoint or exported weights in it.
+
     Raises:
         RunError: no such run, or its configuration is damaged, or the data have changed since.
         DataError: its files are missing or damaged.
     """
-    run = Path(run)
-    config = record.config(run)
+    config = record.config_of(Path(run))
+    run = record.folder_of(Path(run))
     data = build(config.get("data"), PixelDataModule, run / "config.yaml")
     content = config.get("data_content")
     if content is not None and content != data.content_id:

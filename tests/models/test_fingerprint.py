@@ -21,6 +21,18 @@ def test_the_hash_is_of_names_shapes_and_values():
     assert fingerprint.weights_hash(model) != fingerprint.weights_hash(model.double())
 
 
+class WithKernelSize(RowLSTM):
+    """A user's own model, whose `kernel` is a size."""
+
+    def __init__(self, image_shape, levels, kernel=3, **given):
+        super().__init__(image_shape, levels, **given)
+
+
+def test_a_kernel_of_a_users_own_model_makes_a_difference():
+    one, other = (WithKernelSize((1, 4, 4), 3, kernel=size, **SMALL) for size in (3, 5))
+    assert fingerprint.differences(one, other) == {"kernel": (3, 5)}
+
+
 def test_a_default_is_as_good_as_an_argument_and_a_kernel_makes_no_difference():
     one = RowLSTM((1, 4, 4), 3, **SMALL)
     given = {"residual": True, "likelihood": Categorical(3), "kernel": Kernel("reference")}

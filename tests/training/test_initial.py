@@ -74,6 +74,24 @@ def test_more_epochs_of_a_finished_run_are_told_of_it(capfd):
     assert f"with trainer.max_epochs=2 is at {longer}; init_from={longer} would start" in line
 
 
+def test_a_shorter_run_of_an_earlier_version_is_told_of_beside_a_damaged_one(capfd):
+    run.train(config())
+    (shorter,) = Path("runs").iterdir()
+    path = shorter / "results.json"
+    results = json.loads(path.read_text())
+    del results["config"]["callbacks"]["checkpoints"]
+    results["config"]["callbacks"]["checkpoint"] = {
+        "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
+        "dirpath": f"{shorter}/checkpoints",
+    }
+    path.write_text(json.dumps(results))
+    damaged = shorter.with_name("digits-tiny-damaged0")
+    damaged.mkdir()
+    (damaged / "results.json").write_text("[" * 100_000)
+    run.train(config(trainer__max_epochs=2))
+    assert f"is at {shorter}; init_from={shorter} would start" in capfd.readouterr().err
+
+
 def test_any_file_with_the_same_weights_begins_the_same_run():
     given = config()
     run.train(given)

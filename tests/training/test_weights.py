@@ -105,6 +105,10 @@ def test_the_verbs_take_a_file_that_stands_alone(capfd):
         assert main(["evaluate", "run=given.safetensors", *words]) == 2
         (line,) = capfd.readouterr().err.strip().splitlines()
         assert says in line
+    for verb in (["complete"], ["audit"], ["figure", "surprise"], ["figure", "curves"]):
+        assert main([*verb, "run=given.safetensors"]) == 2
+        (line,) = capfd.readouterr().err.strip().splitlines()
+        assert "given.safetensors: stands alone, without the config.yaml of its run" in line
 
 
 def described(header, **changes):

@@ -81,7 +81,7 @@ class OfRuns(Drawing):
         folder = record.folder_of(path)
         run = collect.look(folder) if folder.is_dir() else None
         if run is None:
-            raise RunError(f"{path}: not a run folder, or half written (no config.yaml)")
+            raise record.no_run(path)
         if not run.config:
             raise RunError(f"{path}: {run.message}")
         return run
