@@ -34,11 +34,12 @@ def parameters_for(likelihood, n, colors=3, scale=1.0, dtype=torch.float64):
     return (scale * torch.randn(n, size, dtype=torch.float64)).to(dtype)
 
 
+@pytest.mark.parametrize("scale", [1.0, 6.0])  # 6: many scales lie beyond their limits
 @pytest.mark.parametrize("colors", [1, 3])
 @pytest.mark.parametrize("levels", [2, 17, 256])
-def test_it_is_what_the_paper_defines(levels, colors):
+def test_it_is_what_the_paper_defines(levels, colors, scale):
     likelihood = LogisticMixture(levels, components=4)
-    parameters = parameters_for(likelihood, 50, colors)
+    parameters = parameters_for(likelihood, 50, colors, scale)
     pixels = torch.randint(levels, (50, colors), dtype=torch.uint8)
     pixels[0], pixels[1] = 0, levels - 1
     found = likelihood.log_prob(parameters, pixels).exp()

@@ -47,14 +47,21 @@ def _late(folder, start):
     return fit(folder / "averaged", averaging, decay=None, lr=0.03)
 
 
-def test_the_average_is_the_moving_one(tmp_path):
+def test_the_average_begins_with_the_step_that_is_asked_for():
+    averaging = AveragedWeights(start_step=2)
+    assert [step for step in range(5) if averaging.should_update(step)] == [2, 3, 4]
+    assert not averaging.should_update(epoch_idx=7)
+    assert AveragedWeights().should_update(0)
+
+
+def test_the_average_is_the_moving_one_and_stays_in_the_model(tmp_path):
     seen = []
 
     class Weights(pl.Callback):
         def on_train_batch_end(self, trainer, module, *_):
             seen.append({name: w.detach().clone() for name, w in module.named_parameters()})
 
-    fit(tmp_path, Weights(), decay=0.5)
+    left = fit(tmp_path, Weights(), decay=0.5).state_dict()
     average = seen[0]
     for update, weights in enumerate(seen[1:], start=1):
         decay = min(0.5, (1 + update) / (10 + update))
@@ -62,6 +69,7 @@ def test_the_average_is_the_moving_one(tmp_path):
     stored = state(tmp_path)["state_dict"]
     for name, weight in average.items():
         torch.testing.assert_close(weight, stored[name])
+        assert torch.equal(left[name], stored[name])
 
 
 def test_a_save_in_a_validation_does_not_swap_them(tmp_path):

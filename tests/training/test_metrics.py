@@ -15,6 +15,21 @@ def test_every_image_weighs_the_same_whatever_its_batch():
     assert stderr.item() == pytest.approx(nats.std().item() / 23**0.5, rel=1e-9)
 
 
+def test_processes_of_any_share_are_one():
+    """Merged as torchmetrics merges the states of processes, of which one had no image."""
+    log_prob = torch.randn(13) * 50 - 500
+    shares = log_prob.split([7, 6, 0])
+    parts = [NegativeLogLikelihood() for _ in shares]
+    for part, share in zip(parts, shares, strict=True):
+        part.update(share)
+    first, *others = parts
+    for other in others:
+        first.merge_state(other)
+    whole = NegativeLogLikelihood()
+    whole.update(log_prob)
+    torch.testing.assert_close(first.compute(), whole.compute(), rtol=1e-12, atol=0)
+
+
 def test_one_image_has_no_error():
     metric = NegativeLogLikelihood()
     metric.update(torch.tensor([-3.0]))
