@@ -4,8 +4,10 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from pixelrnn import cores
 from pixelrnn.cli import compose, plan, planned, train
@@ -90,6 +92,85 @@ def test_what_is_done_is_not_left(given, capsys):
     (job,) = json.loads(capsys.readouterr().out)["jobs"]
     assert job["state"] == f"at step {record['steps']}"
     assert job["done"] == record["steps"] == 2
+
+
+def test_of_a_trained_run_only_what_is_not_evaluated_is_left(given):
+    """A split is asked for that the record lacks; another run is half done."""
+    config = {"label": "x", "model": {}, "callbacks": {}, "evaluate": ["val", "test"]}
+    config |= {"trainer": {"max_epochs": 20, "max_steps": -1}, "folder": "runs/x"}
+    data = SimpleNamespace(splits=("train", "val", "test"))
+    record = {"metrics": {"val/nll": 1.0}}
+    trained = planned.Job("a", "a", preparation.PreparedRun(config, data, record))
+    half = planned.Job("b", "b", preparation.PreparedRun(config, data, None), done=500)
+    sweep = planned.Sweep([trained, half], "", "basic", 1, True)
+    first, second = planned.measured(sweep, 3, 5.0, lambda *_: None).jobs
+    assert (first.state, second.state) == ("not evaluated", "at step 500")
+    assert first.left.seconds == pytest.approx(200 * COSTS.evaluation)
+    assert second.left.training == pytest.approx(500 * COSTS.step)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "at_once"),
+    [
+        ({"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}, 1),
+        ({"_target_": "joblib", "n_jobs": 2}, 2),
+        ({"_target_": "joblib", "n_jobs": -1}, 4),
+        ({"_target_": "ray", "ray": {"remote": {"num_cpus": 2}}}, 2),
+        ({"_target_": "slurm", "array_parallelism": 3}, 3),
+        ({"_target_": "slurm", "array_parallelism": 256}, 6),
+        ({"_target_": "local"}, 6),
+    ],
+    ids=str,
+)
+def test_launchers_run_so_many_jobs_at_a_time(launcher, at_once, monkeypatch):
+    monkeypatch.setattr(cores, "available", lambda: 4)
+    node = OmegaConf.create(launcher)
+    assert planned._at_once(node, launcher["_target_"], jobs=6) == at_once
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (42, "42 s"),
+        (99, "99 s"),
+        (840, "14 min"),
+        (5.2 * 3600, "5.2 h"),
+        (1500 * 3600, "1,500 h"),
+    ],
+)
+def test_times_are_told_in_a_unit_that_suits_them(seconds, words):
+    assert plan.span(seconds) == words
+
+
+def test_memory_is_told_in_a_unit_that_suits_it():
+    assert [plan._bytes(count) for count in (2**29, 3 * 2**29)] == ["512 MiB", "1.5 GiB"]
+
+
+def test_a_step_is_the_time_between_two_and_the_first_ones_do_not_count():
+    clock = measuring._Clock()
+    clock.first, clock.ends = 1.0, [3.0, 6.0, 6.5, 7.0, 7.5]
+    assert clock.batch() == pytest.approx(0.5)
+    clock.ends = [3.0]
+    assert clock.batch() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("seconds", [7, 1000])
+def test_a_picture_takes_what_its_rows_take_however_few_are_drawn(seconds, monkeypatch):
+    """Ten rows of three seconds, of which seven seconds let three be drawn."""
+    now = [100.0]
+    monkeypatch.setattr(measuring.time, "monotonic", lambda: now[0])
+
+    class Slow:
+        classes, rows_walked = None, 10
+
+        def walk(self, source_of, n, labels, *, on_row):
+            for row in range(self.rows_walked):
+                now[0] += 3
+                on_row(None, row)
+            yield None
+
+    assert measuring._grid(Slow(), seconds) == pytest.approx(30)
 
 
 def test_a_row_that_cannot_run_here_says_why_and_the_others_are_planned(monkeypatch, capsys):

@@ -32,3 +32,12 @@ def test_no_number_is_cut(width):
     for whole in ("3.0712", "0.0123", "6539.58", "26.19", "val", "test"):
         assert whole in numbers
     assert ("10000" in numbers) or "no room for images" in text
+
+
+def test_each_number_stands_in_its_own_column():
+    out = io.StringIO()
+    report.likelihoods(Console(file=out, width=200), METRICS | {"val/images": 17}, "title")
+    _, head, *rows = [line for line in out.getvalue().splitlines() if set(line) & set("splitva")]
+    assert head.split() == ["split", "images", "bits/dim", "nats/image"]
+    told = "3.0712 ± 0.0123 6539.58 ± 26.19"
+    assert [" ".join(row.split()) for row in rows] == [f"val 17 {told}", f"test 10000 {told}"]

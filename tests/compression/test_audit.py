@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pixelrnn.compression import calibration, codecs
-from pixelrnn.compression.audit import audited
+from pixelrnn.compression.audit import Audit, Mean, audited
+from pixelrnn.compression.codec import Report
 from pixelrnn.errors import CompressionError
 from pixelrnn.models import PixelCNN
 from tests.helpers import random_images, randomise
@@ -21,8 +22,13 @@ def tiny():
 def test_an_honest_model_passes():
     torch.manual_seed(0)
     model = tiny()
-    found = audited(model, model.sample(300), samples=300)
+    images = model.sample(300)
+    found = audited(model, images, samples=300)
     assert found.honest
+    bits = -model.log_prob(images).detach().double() / math.log(2)
+    assert found.nll.value == pytest.approx(bits.mean().item())
+    assert found.nll.error == pytest.approx(bits.std().item() / math.sqrt(300))
+    assert found.coded == 8 * found.report.payload / 300
     assert abs(found.coded / found.nll.value - 1) < 0.01
     assert found.agreement < 4
     seen, used = found.calibration, found.calibration.count > 20
@@ -53,6 +59,33 @@ def test_a_likelihood_that_is_too_good_is_found(monkeypatch):
     assert not found.honest
 
 
+@pytest.mark.parametrize(
+    ("payload", "streams", "difference", "honest"),
+    [
+        (1270, 1, 4.0, True),  # 1 % more, and 64 bits for the end of the stream
+        (1271, 1, 0.0, False),
+        (1271, 2, 0.0, True),
+        (1270, 1, -4.1, False),
+        (100, 1, 0.0, True),
+    ],
+)
+def test_an_audit_allows_one_percent_and_four_standard_errors(payload, streams, difference, honest):
+    """100 images of 100 bits; what lies around the payload does not count."""
+    nothing = calibration.Calibration(*np.zeros((4, 1)))
+    found = Audit(
+        images=100,
+        nll=Mean(100.0, 1.0),
+        report=Report(100, streams, 0, 10_000, 10_000, payload),
+        samples=50,
+        own_nll=Mean(100.0, 1.0),
+        own_entropy=Mean(100.0 - difference, 1.0),
+        own_difference=Mean(difference, 1.0),
+        calibration=nothing,
+        codecs={},
+    )
+    assert found.honest == honest
+
+
 def test_calibration_counts():
     log_probs = torch.tensor([[0.05, 0.95], [0.25, 0.75]]).log().view(2, 1, 2, 1, 1)
     images = torch.tensor([1, 0]).view(2, 1, 1, 1)
@@ -61,6 +94,7 @@ def test_calibration_counts():
     assert found.count.sum() == 4
     assert found.count[at].tolist() == [1, 1, 1, 1]
     assert np.allclose(found.expected[at], [0.05, 0.25, 0.75, 0.95])
+    assert np.allclose(found.variance[at], [0.0475, 0.1875, 0.1875, 0.0475])
     assert found.hits[at].tolist() == [0, 1, 0, 1]
 
 
@@ -84,6 +118,8 @@ def test_codecs_are_measured(known, colors, levels):
     found = codecs.sizes(known, images, levels)
     entropy = images.size * math.log2(levels)
     assert 0 < found.bare < found.files
+    black = codecs.sizes(known, np.zeros_like(images[:1]), levels)
+    assert (black.bare, found.bare) == (0, found.files - 7 * black.files)
     assert found.files > found.picture > 0.9 * entropy
 
 

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from pixelrnn.data import Digits, ImageSet, Patches
 from pixelrnn.data.base import SPLITS, PixelDataModule
+from pixelrnn.data.batches import RandomCrops
 from pixelrnn.data.patches import split_of
 from pixelrnn.data.sampler import Batch
 from pixelrnn.errors import DataError
@@ -75,6 +76,24 @@ def test_random_crops_are_keyed_by_seed_epoch_and_index():
     assert not torch.equal(together, crops[Batch(4, np.array([5, 60, 7]))].images)
     again = Patches(size=16, crops_per_epoch=100, seed=1).training_set()
     assert torch.equal(together, again[Batch(3, np.array([5, 60, 7]))].images)
+
+
+def test_another_seed_draws_other_crops():
+    batch = Batch(3, np.arange(20))
+    first, other = (Patches(size=8, seed=seed).training_set()[batch].images for seed in (1, 2))
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_random_crops_begin_at_every_place_of_their_tile(size):
+    tile = np.arange(12, dtype=np.uint8).reshape(1, 1, 3, 4)[..., :3]
+    crops = RandomCrops(tile, size, 300, seed=0)[Batch(0, np.arange(300))]
+    corners = {int(crop[0, 0, 0]) for crop in crops}
+    places = range(4 - size)
+    assert corners == {4 * row + column for row in places for column in places}
+    for crop in crops[:20]:
+        row, column = divmod(int(crop[0, 0, 0]), 4)
+        assert np.array_equal(crop[0], tile[0, 0, row : row + size, column : column + size])
 
 
 def test_workers_change_nothing():

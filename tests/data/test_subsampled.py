@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from pixelrnn.data import MNIST, Digits, Mesh, Patches
+from pixelrnn.data.digits import DigitsImages
 from pixelrnn.data.published import PublishedImages
+from pixelrnn.data.subsampled import Subsampled
 from pixelrnn.data.synthetic import SyntheticImages
 
 
@@ -40,6 +42,16 @@ def test_files_are_those_of_the_whole_set(tmp_path):
     assert isinstance(small.image_set.whole, PublishedImages)
     assert small.image_set.state() == MNIST(root=tmp_path).image_set.state()
     assert small.image_shape == (1, 14, 14)
+
+
+def test_changed_files_are_other_small_images_too():
+    """Without a hash of its content a changed folder would count as trained on before."""
+
+    class Changing(DigitsImages):
+        content_id = "0123456789abcdef"
+
+    assert Subsampled(Changing(), (2, 2)).content_id == Changing.content_id
+    assert Digits(subsample=2).content_id is None
 
 
 @pytest.mark.parametrize("factor", [0, -1, (2, 0), 1.5])

@@ -42,4 +42,5 @@ def test_the_picture_says_what_its_colours_mean(style, n, axes):
     assert "mine" in drawn.get_suptitle()
     bits = surprise.pixel_bits(model, images).sum((1, 2))
     texts = [ax.get_xlabel() for ax in drawn.axes if "bits/dim" in ax.get_xlabel()]
-    assert [text.split(" bits")[0] for text in texts] == [f"{value:.0f}" for value in bits]
+    dims = math.prod(SHAPE)
+    assert texts == [f"{value:.0f} bits\n{value / dims:.2f} bits/dim" for value in bits]

@@ -30,6 +30,13 @@ def test_conditionals_are_normalised_and_add_up_to_log_prob(case):
     assert torch.allclose(chosen.sum((1, 2, 3)), model.log_prob(images))
 
 
+@pytest.mark.parametrize("levels", [2, 5, 256, 1000])
+def test_levels_enter_a_network_evenly_from_minus_one_to_one(levels):
+    model = PixelCNN((1, 2, 2), levels, hidden=2, layers=1, head_width=2).double()
+    found = model.inputs(torch.arange(levels)[:, None])[:, 0]
+    torch.testing.assert_close(found, torch.linspace(-1, 1, levels, dtype=torch.float64))
+
+
 def test_log_prob_is_differentiable(model):
     log_prob = model.log_prob(random_images(2, (3, 2, 3), 5))
     log_prob.sum().backward()

@@ -41,3 +41,14 @@ def test_gradients(height, width):
 
     assert torch.autograd.gradcheck(inside_only, (image,))
     assert torch.autograd.gradcheck(there_and_back, (image,))
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_what_lies_outside_the_image_gets_no_gradient(height, width):
+    outside = skew.outside_image(height, width)
+    skewed = torch.randn(2, *outside.shape, 3, 2, requires_grad=True)
+    upstream = 1 + torch.rand(2, height, width, 3, 2)
+    (gradient,) = torch.autograd.grad(skew.unskew(skewed, width), skewed, upstream)
+    assert not gradient[:, outside].any()
+    assert (gradient[:, ~outside] >= 1).all()
+    assert gradient.sum().item() == pytest.approx(upstream.sum().item())

@@ -32,10 +32,10 @@ def test_pictures(tmp_path):
 
 
 def test_seeds_are_a_band_around_their_mean():
-    runs = [[(0, 4.0), (10, 2.0)], [(0, 6.0), (10, 3.0)]]
+    runs = [[(0, 4.0), (10, 2.0)], [(0, 6.0), (10, 3.0)], [(0, 11.0), (10, 2.5)]]
     steps, low, mean, high = plots.seed_band(runs)
     assert steps.tolist() == [0, 10]
-    assert np.array_equal([low, mean, high], [[4.0, 2.0], [5.0, 2.5], [6.0, 3.0]])
+    assert np.array_equal([low, mean, high], [[4.0, 2.0], [7.0, 2.5], [11.0, 3.0]])
 
 
 def test_seeds_that_were_validated_at_other_steps_meet_where_all_have_been():

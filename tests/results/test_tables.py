@@ -33,6 +33,16 @@ PUBLISHED = {
 SPLITS = {"table4": "test", "table5": "test", "later_cifar10": "test"}  # the others: val
 
 
+def cost(root, name, bits, steps, seconds, split="val", **settings):
+    """A finished run that took so many steps and seconds."""
+    folder = write(root, name, bits, steps=steps, **settings)
+    record = json.loads((folder / "results.json").read_text())
+    record["training_seconds"] = seconds
+    for metric in ("bits_per_dim", "nll"):
+        record["metrics"][f"{split}/{metric}_stderr"] = 0.02
+    (folder / "results.json").write_text(json.dumps(record))
+
+
 def line(table, command_end):
     (found,) = [x for x in table.lines if x.command and x.command.endswith(command_end)]
     return found
@@ -87,6 +97,19 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     assert cells(table, missing)[2] == "not run"
 
 
+def test_seeds_that_end_early_are_one_row(tmp_path):
+    """Early stopping: steps are the median and minutes the mean; a copy of a run adds nothing."""
+    for seed, (bits, steps) in enumerate(((3.0, 50), (3.4, 110), (3.2, 110))):
+        cost(tmp_path, f"a-{seed}", bits, steps, 60.0 * (1 + seed), seed=seed)
+    cost(tmp_path, "copy-2", 3.2, 110, 180.0, seed=2)
+    for seed in range(5):
+        cost(tmp_path, f"b-{seed}", 2.0, 100, 60.0, seed=seed, trainer={"max_epochs": 1})
+    table = tables.fill(CATALOGUE, "table2", "paper", collect.scan(tmp_path))
+    found = line(table, "cifar10_row_lstm")
+    assert sorted(table.values(found)) == [3.0, 3.2, 3.4]
+    assert cells(table, found)[2:8] == ("3.200 ± 0.200", "+0.140", "3", "110", "1,234", "2.0")
+
+
 def test_scales_do_not_mix(tmp_path):
     """What was computed counts, not the word by which it was asked for."""
     small = {"data": {"_target_": "pixelrnn.data.Patches", "size": 16, "seed": 0}}
@@ -125,7 +148,9 @@ def test_the_place_of_a_published_sets_files_does_not_matter(tmp_path):
     data = {"_target_": "pixelrnn.data.FashionMNIST", "binarize": "static", "folder": "/elsewhere"}
     write(tmp_path, "f-0", 3.0, model=network, data=data | {"seed": 0})
     table = tables.fill(CATALOGUE, "table4", "fashion", collect.scan(tmp_path))
-    assert table.values(line(table, "mnist_pixelcnn scale=fashion")) == [3.01]
+    found = line(table, "mnist_pixelcnn scale=fashion")
+    assert table.values(found) == [3.01]
+    assert cells(table, found)[2] == "3.01"  # nats have two decimals
 
 
 def test_images_of_another_folder_fill_nothing(tmp_path):
@@ -140,8 +165,8 @@ def test_images_of_another_folder_fill_nothing(tmp_path):
 
 
 def test_markdown_csv_and_latex(tmp_path):
-    write(tmp_path, "a-0", 3.0, seed=0)
-    write(tmp_path, "a-1", 3.1, seed=1)
+    cost(tmp_path, "a-0", 3.0, 100, 60.0, split="test", seed=0)
+    cost(tmp_path, "a-1", 3.1, 90, 75.0, split="test", seed=1)
     table = tables.fill(CATALOGUE, "table5", "paper", collect.scan(tmp_path))
     text = markdown(table)
     widths = {row.count("|") for row in text.splitlines() if row.startswith("|")}
@@ -152,6 +177,11 @@ def test_markdown_csv_and_latex(tmp_path):
     ours = [row for row in rows if row["row"] == "Row LSTM"]
     assert [float(row["ours"]) for row in ours] == pytest.approx([3.01, 3.11])
     assert [row["commit"] for row in ours] == ["abc", "abc"]
+    names = ("ours_stderr", "seed", "steps", "seconds", "parameters", "signature")
+    assert [[row[name] for name in names] for row in ours] == [
+        ["0.02", "0", "100", "60.0", "1234", "0"],
+        ["0.02", "1", "90", "75.0", "1234", "1"],
+    ]
     text = latex(table)
     assert r"$3.07" not in text
     assert text.count(r"\\") == len(table.lines) + 1

@@ -1,5 +1,7 @@
 """From what the parts cost, and how often they come, to how long a run takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from pixelrnn.training import forecast
@@ -77,13 +79,34 @@ def test_a_limited_validation_counts_its_batches(limit, images):
     assert bool(plan.validations) == bool(images)
 
 
+def test_larger_pictures_take_longer_and_none_are_drawn_without_validation():
+    """In units of the 36 images that are measured; a smaller picture is no cheaper."""
+    for n, grids in ((36, 4), (72, 8), (9, 4)):
+        assert forecast.schedule(config([GRIDS | {"n": n}]), COSTS).grids == grids
+    without = replace(COSTS, images={"train": 800, "test": 200})
+    plan = forecast.schedule(config([GRIDS]), without)
+    assert (plan.grids, plan.validations) == (0, 0)
+    assert forecast.left(plan, without, ["test"]).samples == pytest.approx(4)  # at the end
+
+
+def test_processes_share_the_images_that_are_evaluated():
+    plan = forecast.schedule(config([GRIDS]), COSTS)
+    alone, both = (
+        forecast.left(plan, replace(COSTS, processes=n, epoch_end=0.0), ["val"]) for n in (1, 2)
+    )
+    assert both.evaluation == pytest.approx(alone.evaluation / 2)
+    assert both.validation == pytest.approx(alone.validation / 2)
+    assert both.training == alone.training  # of a step each process's share was measured
+
+
 def test_what_is_done_is_subtracted():
-    plan = forecast.schedule(config([STOPS]), COSTS)
+    plan = forecast.schedule(config([STOPS, GRIDS]), COSTS)
     assert plan.ends_early
     whole, half = forecast.left(plan, COSTS, ["val"]), forecast.left(plan, COSTS, ["val"], 500)
     assert half.training == pytest.approx(whole.training / 2)
     assert half.validation == pytest.approx(whole.validation / 2)
     assert half.evaluation == whole.evaluation == pytest.approx(2)
+    assert (whole.samples, half.samples) == pytest.approx((5 * 4, 3 * 4))
     trained = forecast.left(plan, COSTS, ["val"], 1000)
     assert trained.seconds == trained.evaluation
     assert forecast.left(plan, COSTS, [], 2000).seconds == 0
