@@ -75,6 +75,15 @@ def test_levels_sum_to_one_in_float32(levels, scale):
         assert (table.double().exp().sum(-1) - 1).abs().max() < 1e-6
 
 
+def test_levels_sum_to_one_where_edges_of_narrow_bins_round_to_one_number():
+    """At means of hundreds the steps of float32 are wider than one of 65,536 bins."""
+    means = torch.tensor([1.9, 2.1, 30.0, 300.0, -300.0, 1000.0, 1e5, 1e30])
+    log_scales = torch.tensor([-7.0, 0.0, 5.0, 7.0])
+    grid = torch.cartesian_prod(torch.zeros(1), means, log_scales)
+    table = LogisticMixture(2**16, components=1).level_log_probs(grid, torch.zeros(32, 0), 0)
+    assert (table.double().exp().sum(-1) - 1).abs().max() < 1e-6
+
+
 @pytest.mark.parametrize("scale", [1.0, 20.0])
 def test_float32_is_float64_but_for_rounding(scale):
     likelihood = LogisticMixture(256, components=4)
