@@ -1,12 +1,14 @@
 """Which split an image of one's own belongs to: a share, a folder, or another path."""
 
 import itertools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pixelrnn.data.own import shares
+from pixelrnn.data.own import shares, sources
 from pixelrnn.errors import ConfigError, DataError
 from tests.data import own_files
 
@@ -89,6 +91,35 @@ def test_folders_may_be_the_splits_and_the_classes(made, tmp_path):
     assert [len(module.images(split)) for split in ("train", "val", "test")] == [13, 7, 5]
     assert module.labels("train").tolist() == [0] * 6 + [1] * 7
     assert own_files.rows(module)["val"][0] == "valid/cat/000.png"
+
+
+def test_an_archive_of_a_whole_folder_has_its_splits_and_classes(made, tmp_path):
+    for part, count in (("train", 3), ("test", 2)):
+        for name in ("cat", "dog"):
+            own_files.folder(tmp_path / "all" / "my pets" / part / name, count=count)
+    path = Path(shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path, "all"))
+    for there in (path, tmp_path / "all"):
+        module = made(there, classes="folders", val=0.0)
+        assert module.class_names == ("cat", "dog")
+        assert [len(module.images(split)) for split in ("train", "test")] == [6, 4]
+        assert own_files.rows(module)["test"][0].endswith("my pets/test/cat/000.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "around"),
+    [
+        ([], ""),
+        (["a.png"], ""),
+        (["a/b.png", "a/c.png"], ""),
+        (["a/b/c.png", "a/d.png"], ""),
+        (["a/b/c.png", "a/b/d.png"], "a/"),
+        (["a/b/c.png", "a/d/e.png"], "a/"),
+        (["a/b/c/e.png", "a/b/d/e.png"], "a/b/"),
+        (["a/b/c.png", "ab/b/c.png"], ""),
+    ],
+)
+def test_folders_around_all_others(names, around):
+    assert sources._around(names) == around
 
 
 def test_classes_are_dealt_with_their_images(made, tmp_path):

@@ -96,21 +96,24 @@ class PictureSource(Source):
         seen: what lies there.
         root: folder of all data, which is passed over.
         parts: whether top folders named after splits say a split.
-        classes: whether folders are classes: the top ones, or those below the splits.
+        classes: whether folders are classes: the top ones, or those below the splits. A folder
+            that holds all others, as in an archive of a whole folder, is not a top one.
     """
 
     def __init__(
         self, seen: inventory.Inventory, root: Path, *, parts: bool, classes: bool
     ) -> None:
         super().__init__(seen, root)
-        tops = {name for name, _, rest in (look.name.partition("/") for look in seen.looks) if rest}
-        loose = any("/" not in look.name for look in seen.looks)
-        split = parts and not loose and "train" in tops and len(tops) > 1 and tops <= set(PARTS)
+        outer = _around([look.name for look in seen.looks])
+        split = parts and _are_splits([look.name.removeprefix(outer) for look in seen.looks])
+        if outer and (split or classes):  # not the conversion of versions that looked no deeper
+            self.digest = hashlib.sha256(f"below {outer}: {self.digest}".encode()).hexdigest()
         self.entries = []
         for look in seen.looks:
-            top, _, rest = look.name.partition("/")
+            inner = look.name.removeprefix(outer)
+            top, _, rest = inner.partition("/")
             part: Side = PARTS[top] if split else ""
-            inner = rest if split else look.name
+            inner = rest if split else inner
             label, _, below = inner.partition("/")
             label = label if classes and below else ""
             problem = look.problem or ("in no class folder" if classes and not below else "")
@@ -138,6 +141,27 @@ class PictureSource(Source):
                 yield Task(entry, name, entry.label, content)
         if entries:
             raise self._changed(next(iter(entries)))
+
+
+def _around(names: list[str]) -> str:
+    """The folders that hold all others, such as "pets/" in an archive of the folder pets.
+
+    A folder that holds a file itself is not one of them.
+    """
+    outer = ""
+    while True:
+        tops = {name.removeprefix(outer).split("/", 1)[0] for name in names}
+        top = f"{outer}{next(iter(tops), '')}/"
+        if len(tops) != 1 or not all("/" in name.removeprefix(top) for name in names):
+            return outer
+        outer = top
+
+
+def _are_splits(names: list[str]) -> bool:
+    """Whether all files lie in folders that are named after splits, training among them."""
+    tops = {name.partition("/")[0] for name in names}
+    loose = any("/" not in name for name in names)
+    return not loose and "train" in tops and len(tops) > 1 and tops <= set(PARTS)
 
 
 class ArraySource(Source):
