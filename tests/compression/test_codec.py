@@ -211,3 +211,15 @@ def test_a_bar_tells_the_bits_so_far(capsys):
     err = capsys.readouterr().err
     assert "4/4 images" in err
     assert "bits/dim" in err
+
+
+def test_the_line_of_a_report_counts_what_the_images_cost_alone():
+    """24 sub-pixels in 3 bytes; labels and headers stand beside them."""
+    report = codec.Report(images=2, streams=1, fixed=1100, labels=5, payload=3)
+    assert report.line((3, 2, 2)) == (
+        "2 images in 3 bytes, 1.0000 bits/dim, 5 bytes of labels, and 1,100 bytes of headers"
+    )
+    raw = codec.Report(images=2, streams=3, raw_streams=1, fixed=90, payload=6)
+    assert raw.line((3, 2, 2)).endswith(
+        "2.0000 bits/dim, and 90 bytes of headers, 1 of 3 streams raw"
+    )

@@ -91,6 +91,15 @@ def test_adding_maps_moves_none_and_equal_maps_stay_together(made, tmp_path):
     assert {key: after[key] for key in before} == before
 
 
+def test_the_facts_tell_the_bits_of_codes_that_are_drawn_apart(made, tmp_path):
+    """Four of eight codes, two of them three times as often as the others."""
+    maps = np.array([[[0, 0, 0, 2], [2, 2, 5, 7]]] * 6)
+    np.save(tmp_path / "codes.npy", maps)
+    facts = dict(made(tmp_path / "codes.npy", levels=8, val=0, test=0).image_set.facts())
+    bits = -(2 * 3 / 8 * np.log2(3 / 8) + 2 * 1 / 8 * np.log2(1 / 8))
+    assert facts["used in training"] == f"4 of 8 codes; each alone costs {bits:.3f} bits/dim"
+
+
 def test_labels_go_with_their_maps(made, tmp_path):
     path = own_files.codes(tmp_path)
     labels = np.load(path).sum((1, 2)) % 4

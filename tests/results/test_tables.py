@@ -81,10 +81,11 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     write(tmp_path, "b-short", 9.0, seed=7, steps=10, trainer={"max_epochs": 1})
     write(tmp_path, "c-other", 8.0, model__hidden=16)
     write(tmp_path, "d-half", 0, seed=4, state="unfinished")
+    write(tmp_path, "e-rate", 7.0, seed=8, optimizer={"lr": 0.1})
     table = tables.fill(CATALOGUE, "table2", "paper", collect.scan(tmp_path))
     whole = line(table, "cifar10_row_lstm")
     assert len(whole.runs) == 3
-    assert (whole.others, whole.unfinished) == (1, 1)
+    assert (whole.others, whole.unfinished) == (2, 1)
     name, paper, ours, difference, seeds, steps, weights, minutes, command = cells(table, whole)
     assert (name, paper) == ("residual, skip", "3.06")
     assert ours == "3.100 ± 0.100"
@@ -92,7 +93,7 @@ def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     assert (seeds, steps) == ("3", "100")
     assert (weights, minutes) == ("1,234", "1.0")
     assert command == "pixelrnn train experiment=cifar10_row_lstm"
-    assert left_out(whole) == "also 1 of another budget or setting"
+    assert left_out(whole) == "also 2 of another budget or setting"
     missing = line(table, "cifar10_row_lstm_plain")
     assert cells(table, missing)[2] == "not run"
 

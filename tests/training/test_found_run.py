@@ -9,6 +9,7 @@ from pixelrnn.data import Digits
 from pixelrnn.errors import RunError
 from pixelrnn.runs import record
 from pixelrnn.training import evaluate, run
+from pixelrnn.training.module import PixelModule
 from tests.training.test_run import config, only_run, tree
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -87,11 +88,17 @@ def test_equal_splits_are_evaluated_once(monkeypatch):
     assert passes == ["val", "test"]
 
 
-def test_a_resume_is_announced_and_another_run_is_left_alone(capfd):
+def test_a_resume_is_announced_and_another_run_is_left_alone(capfd, monkeypatch):
     run.train(config(folder="mine"))
     Path("mine/results.json").unlink()
     capfd.readouterr()
-    run.train(config(folder="mine"))
+    loaded = PixelModule.on_load_checkpoint
+
+    def after_an_hour(module, checkpoint):
+        loaded(module, checkpoint | {"seconds": checkpoint["seconds"] + 3600})
+
+    monkeypatch.setattr(PixelModule, "on_load_checkpoint", after_an_hour)
+    assert run.train(config(folder="mine"))["training_seconds"] > 3600
     assert "resuming from step 2 of mine/checkpoints/last.ckpt" in capfd.readouterr().err
     before = tree()
     with pytest.raises(RunError, match=r"another configuration \(it differs in model.hidden, seed"):

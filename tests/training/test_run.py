@@ -1,5 +1,6 @@
 """The way of a run: what is refused before anything is written, and what it leaves."""
 
+import csv
 import errno
 import json
 import os
@@ -12,7 +13,7 @@ import torch
 
 from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.runs import naming, record, upgrade
-from pixelrnn.training import parts, preparation, run
+from pixelrnn.training import load, parts, preparation, run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.01}
@@ -78,6 +79,20 @@ def test_a_plain_mapping_in_a_record_out():
     assert stored["model"]["levels"] == stored["model"]["likelihood"]["levels"] == 17
     assert {name.partition("/")[0] for name in results["metrics"]} == {"val", "test"}
     assert results["steps"] == 2
+    model = load.load_model(folder)
+    assert results["parameters"] == sum(weight.numel() for weight in model.parameters())
+
+
+def test_the_record_is_of_the_best_weights_and_not_of_the_last():
+    """A rate that is far too high: the first validation is better than the last one."""
+    curves = {"_target_": "pixelrnn.training.csv_log.MetricsCSV", "save_dir": "{folder}"}
+    given = config(optimizer=ADAM | {"lr": 2.0}, trainer__max_epochs=3, logger={"csv": curves})
+    results = run.train(given)
+    rows = csv.DictReader(only_run().joinpath("metrics.csv").read_text().splitlines())
+    validated = [float(row["val/bits_per_dim"]) for row in rows if row["val/bits_per_dim"]]
+    assert min(validated) < validated[-1] - 0.1
+    assert results["metrics"]["val/bits_per_dim"] == pytest.approx(min(validated), rel=1e-5)
+    assert results["steps"] == 6
 
 
 def test_the_data_are_built_once(monkeypatch):
