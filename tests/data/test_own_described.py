@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pixelrnn.cli import data as verb
-from pixelrnn.data.own import inventory
+from pixelrnn.data.own import description, inventory
 from tests.data import own_files
 
 
@@ -62,6 +62,16 @@ def test_arrays_and_folders_given_for_other_splits_are_told(told, tmp_path):
     assert text["test files"].strip() == f"{tmp_path / 't.npy'}: 2 images; array read as NCHW"
     assert text["sizes"].strip() == "all 20 x 1"
     assert text["equal images"].strip() == "1 in test equal another there"
+
+
+def test_equal_images_are_counted_within_splits_then_across_them_in_their_order():
+    a, b, c = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
+    images = {"train": np.stack([a, a, b]), "val": np.stack([b, c]), "test": np.stack([a, a])}
+    assert description.equal(images) == (
+        "1 in train equal another there; 1 in test equal another there; "
+        "1 in val equal one in train; 2 in test equal one in train"
+    )
+    assert description.equal({"train": np.stack([a, b]), "test": np.stack([c])}) == "none"
 
 
 def test_the_path_must_be_given(told):

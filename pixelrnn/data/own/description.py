@@ -74,9 +74,9 @@ def equal(images: Mapping[Split, np.ndarray]) -> str:
     for split, mine in hashes.items():
         again = len(mine) - len(set(mine))
         texts += [f"{again:,} in {split} equal another there"] if again else []
-    for split in hashes.keys() - {"train"}:
-        seen = set(hashes["train"])
-        both = sum(one in seen for one in hashes[split])
+    seen = set(hashes["train"])
+    for split, mine in hashes.items():
+        both = sum(one in seen for one in mine) if split != "train" else 0
         texts += [f"{both:,} in {split} equal one in train"] if both else []
     return "; ".join(texts) or "none"
 
