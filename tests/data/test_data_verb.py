@@ -1,5 +1,6 @@
 """`pixelrnn data`: lists, prepares, repairs, describes."""
 
+import io
 import re
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pixelrnn.cli import data as verb
+from pixelrnn.data import Digits
 from pixelrnn.data.registry import SOURCES
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.results import shipped
@@ -35,6 +37,21 @@ def tiny(tmp_path, monkeypatch):
 
 
 CIFAR = ("cifar10", "data.val_size=5")
+
+
+def test_the_bits_of_png_are_those_of_its_files():
+    data, bits = Digits(), 0
+    for image in data.images("train")[:9, 0]:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG", optimize=True)
+        bits += 8 * len(file.getvalue())
+    told = verb.png_bits(data, most=9)
+    assert told.startswith(f"{bits / (9 * 8 * 8):.2f} bits/dim, a file an image; ")
+    whole, images = re.search(
+        r"; ([\d.]+) as one picture \((\d+) training images\)$", told
+    ).groups()
+    assert 1 < float(whole) < bits / (9 * 8 * 8)
+    assert images == "9"
 
 
 @pytest.mark.parametrize("name", ["digits", "patches", "mesh", "blind_spot_mesh", "ising"])

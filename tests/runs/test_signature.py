@@ -44,7 +44,26 @@ def test_what_cannot_change_the_result_leaves_it_alone(path, value):
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("seed", 1), ("model.layers", 3), ("data.batch_size", 32), ("trainer.max_epochs", 4)],
+    [
+        ("seed", 1),
+        ("model.layers", 3),
+        ("data.batch_size", 32),
+        ("data.binarize", "dynamic"),
+        ("data.subsample", 2),
+        ("data_content", "0123456789abcdef"),
+        ("init_weights", "0123456789abcdef"),
+        ("optimizer", {"lr": 0.1}),
+        ("scheduler", {"warmup_steps": 3}),
+        ("likelihood", {"components": 5}),
+        ("callbacks", {"averaging": {"decay": 0.9}}),
+        ("callbacks", {"early_stopping": {"patience": 3}}),
+        ("trainer.max_epochs", 4),
+        ("trainer.precision", "bf16-mixed"),
+        ("trainer.gradient_clip_val", 1.0),
+        ("trainer.accumulate_grad_batches", 2),
+        ("trainer.limit_train_batches", 0.5),
+    ],
+    ids=str,
 )
 def test_what_can_changes_it(path, value):
     assert signature(changed(path, value)) != signature(CONFIG)

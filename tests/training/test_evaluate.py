@@ -9,7 +9,7 @@ import torch
 from pixelrnn.data import PixelDataModule
 from pixelrnn.data.image_set import ImageSet
 from pixelrnn.models import PixelCNN
-from pixelrnn.training.evaluate import evaluate_splits
+from pixelrnn.training import evaluate
 from tests.helpers import random_images, randomise
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -19,19 +19,21 @@ LABELS = [0] * 900 + [1] * 103
 
 
 class Given(ImageSet):
-    """Images and labels that are written down for each split."""
+    """Images and labels that are written down for each split; labels may be None."""
 
-    image_shape, levels, dataset_id, class_names = SHAPE, LEVELS, "given", ("a", "b")
+    image_shape, levels, dataset_id = SHAPE, LEVELS, "given"
 
     def __init__(self, **parts):
         self.parts = parts
         self.splits = tuple(parts)
+        self.class_names = () if parts["train"][1] is None else ("a", "b")
 
     def load(self, split):
         return self.parts[split][0]
 
     def labels(self, split):
-        return np.array(self.parts[split][1], np.int64)
+        found = self.parts[split][1]
+        return None if found is None else np.array(found, np.int64)
 
 
 def expected(model, split, images, labels):
@@ -60,9 +62,24 @@ def test_each_split_has_its_own_exact_likelihood():
         "test": (IMAGES, [1 - label for label in LABELS]),
     }
     data = PixelDataModule(Given(**parts), eval_batch_size=400)
-    found = evaluate_splits(model, data, ("train", "val", "test"))
+    found = evaluate.evaluate_splits(model, data, ("train", "val", "test"))
     wanted = {}
     for split, (images, labels) in parts.items():
         wanted |= expected(model, split, images, labels)
     assert found == pytest.approx(wanted, rel=1e-5)
     assert abs(found["val/nll"] - found["test/nll"]) > 1e-3
+
+
+def test_of_images_without_labels_the_first_ones_are_a_split_of_their_own(monkeypatch):
+    """Splits are compared a thousand images at a time."""
+    passes = []
+
+    def noted(model, data, split, *more):
+        passes.append(split)
+        return {f"{split}/images": len(data.images(split))}
+
+    monkeypatch.setattr(evaluate, "evaluate", noted)
+    parts = {"train": (IMAGES, None), "val": (IMAGES[:1000], None), "test": (IMAGES, None)}
+    found = evaluate.evaluate_splits(None, PixelDataModule(Given(**parts)), parts)
+    assert passes == ["train", "val"]
+    assert found == {"train/images": 1003, "val/images": 1000, "test/images": 1003}

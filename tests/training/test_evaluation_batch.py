@@ -166,9 +166,12 @@ def test_several_processes_share_a_batch():
 
 
 def test_a_data_module_of_somebody_else_is_left_alone():
-    data = object()
+    data, checkpoint = object(), {}
+    trainer = type("Trainer", (), {"datamodule": data})
     evaluation_batch.settle(data, small(), None)
-    evaluation_batch.save({}, type("Trainer", (), {"datamodule": data}))
+    evaluation_batch.save(checkpoint, trainer)
+    assert checkpoint == {}
+    evaluation_batch.load({"evaluation_batch": 24}, trainer)  # an object takes no attribute
 
 
 def test_other_words_than_auto_are_refused():
