@@ -46,7 +46,8 @@ def audit(
         samples: own samples whose NLL must equal the model's entropy; 0 draws none.
         mode: of the file (see `pixelrnn compress --help`).
         batch_size: images computed together.
-        codecs: measure PNG, WebP, and, with the extra "codecs", JPEG-LS and JPEG XL.
+        codecs: measure PNG, WebP, and, with the extra "codecs", JPEG-LS and JPEG XL; none of images
+            that they do not take, with more than 256 levels or neither 1 nor 3 colours.
         seed: seed of the samples.
         out: calibration plot, a PNG; null: in the run's folder of samples.
         accelerator: where to compute.

@@ -101,7 +101,8 @@ def audited(
         seed: of the samples.
         mode: of the file.
         batch_size: images computed together.
-        with_codecs: measure other codecs too.
+        with_codecs: measure other codecs too, if images are what they take: of 1 or 3 colours and
+            at most 256 levels.
         progress: show how far it has come, on stderr.
 
     Raises:
@@ -119,11 +120,9 @@ def audited(
         progress=progress,
     )
     own = _own(model, labels, samples, seed, batch_size, progress) if samples else None
-    colors = model.image_shape[0]
+    pictures = model.image_shape[0] in (1, 3) and model.levels <= 256
     measured = [
-        known
-        for known in codecs.CODECS
-        if with_codecs and colors in (1, 3) and codecs.available(known)
+        known for known in codecs.CODECS if with_codecs and pictures and codecs.available(known)
     ]
     plain = images.cpu().numpy()
     return Audit(

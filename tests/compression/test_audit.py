@@ -37,6 +37,14 @@ def test_an_honest_model_passes():
     assert set(found.codecs) >= {"PNG", "WebP"}
 
 
+@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 300), ((2, 2, 2), 4)])
+def test_images_that_no_codec_takes_are_audited_without_codecs(shape, levels):
+    model = randomise(PixelCNN(shape, levels, hidden=4, layers=1, head_width=6)).eval()
+    found = audited(model, random_images(3, shape, levels), samples=0)
+    assert found.honest
+    assert found.codecs == {}
+
+
 def test_a_sampler_of_another_distribution_is_found(monkeypatch):
     torch.manual_seed(0)
     model = tiny()
