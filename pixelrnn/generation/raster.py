@@ -126,12 +126,20 @@ class Walk:
 
     def _take(self, source: Knowing, row: int, columns: range, needed: bool) -> None:
         """Take known symbols; unless they are needed, the network does not see them."""
-        symbols = source.given(row, columns)  # (n, C, columns)
-        self.pixels[self.pixels_done :][: len(columns)].copy_(symbols.permute(2, 1, 0))
+
+        def take() -> Tensor:
+            symbols = source.given(row, columns).to(self.images.device)  # (n, C, columns)
+            self.pixels[self.pixels_done :][: len(columns)].copy_(symbols.permute(2, 1, 0))
+            return symbols.transpose(1, 2)
+
+        def inputs() -> list[Tensor]:
+            of_pixel, scaled = take(), self.stepper.model.inputs
+            return [scaled(of_pixel[..., group], group.start) for group in self.groups]
+
         if needed:
-            of_pixel, inputs = symbols.transpose(1, 2), self.stepper.model.inputs
-            of_groups = [inputs(of_pixel[..., group], group.start) for group in self.groups]
-            self.stepper.pass_over(of_groups, columns)
+            self.stepper.pass_over(inputs, columns)
+        else:
+            take()
         self.pixels_done += len(columns)
 
 

@@ -73,19 +73,25 @@ class Stepper:
             return self._composed(column, group)
         return self.tapes.record(column, group, partial(self._composed, column, group))
 
-    def pass_over(self, pixels: Sequence[Tensor], columns: range) -> None:
+    def pass_over(self, take: Callable[[], Sequence[Tensor]], columns: range) -> None:
         """Advance over known pixels of a row, whose parameters nobody needs.
 
         The layers after the last one that remembers are left out.
 
         Args:
-            pixels: of each colour group, as `Network.inputs` gives them: (B, columns, C_k).
+            take: gives the pixels of each colour group, as `Network.inputs` does: (B, columns,
+                C_k). It is called once, and not at all where the network turns out to have no step.
             columns: of the pixels.
+
+        Raises:
+            NoStep: see the class.
         """
-        by_column = [colors.unbind(1) for colors in pixels]
+        self._remember(columns[0], 0)
+        by_column = [colors.unbind(1) for colors in take()]
         for index, column in enumerate(columns):
             for group, colors in enumerate(by_column):
-                self._remember(column, group)
+                if index or group:
+                    self._remember(column, group)
                 self.see(colors[index], column, group)
 
     def _pass_blank_column(self) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from pixelrnn import threads
 from pixelrnn.generation import raster, reference
-from pixelrnn.generation.known import Completion
+from pixelrnn.generation.known import Completion, completions
 from pixelrnn.generation.sources import Draw, for_images
 from pixelrnn.layers.diagonal_bilstm import DiagonalBiLSTMLayer
 from pixelrnn.layers.masked_conv import MaskedConv2d
@@ -17,7 +17,7 @@ from pixelrnn.layers.row_lstm import RowLSTMLayer
 from pixelrnn.layers.stem import Stem
 from pixelrnn.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from pixelrnn.models.causal import CausalModel
-from tests.helpers import CAUSAL, Case, name_of, randomise
+from tests.helpers import CAUSAL, Case, name_of, random_images, randomise
 
 SHAPES = ((3, 3, 4), (1, 4, 3), (2, 3, 3), (3, 1, 4), (3, 4, 1), (3, 1, 1))
 THREE = [case for case in CAUSAL if case.name in ("pixelcnn", "row_lstm", "diagonal_bilstm")]
@@ -239,6 +239,16 @@ def test_without_steps_the_oracle_draws(caplog):
     with caplog.at_level(logging.WARNING):
         assert torch.equal(raster.generate(model, 2, draw()), expected)
     assert "WholeOnly has no 'step'" in caplog.text
+
+
+def test_without_steps_a_completion_is_that_of_the_oracle():
+    """The walk that finds no step has asked for no known pixel: each leaves out its uniforms."""
+    model = Twice(WholeOnly(6, 6), 1).double()
+    images, known = random_images(2, (3, 3, 3), 2), torch.zeros(3, 3, dtype=torch.bool)
+    known[0, :2] = True
+    whole, steps = (completions(images, known, for_images(0, 4), copies=2) for _ in range(2))
+    expected = reference.generate(model, 4, whole(slice(0, 4)))
+    assert torch.equal(raster.generate(model, 4, steps(slice(0, 4))), expected)
 
 
 def test_without_color_groups_the_oracle_draws(caplog):
