@@ -71,7 +71,9 @@ class Draw:
         """See `Source`."""
         uniform = self._uniforms(len(log_probs), log_probs.device)
         weights = log_probs.double()
-        return invert(weights if self.temperature == 1 else weights / self.temperature, uniform)
+        if self.temperature != 1:  # however small it is, the largest weight stays finite
+            weights = (weights - weights.amax(-1, keepdim=True)) / self.temperature
+        return invert(weights, uniform)
 
     def skip(self, count: int, n: int) -> None:
         """Leave out the uniforms of some sub-pixels of n images, as if symbols had been drawn."""

@@ -43,6 +43,13 @@ def test_inversion():
     assert invert(log_weights, uniform[:, None]).tolist() == [1, 1, 2, 2, 4, 4]
 
 
+@pytest.mark.parametrize("temperature", [1e-6, 1e-307, 5e-324])
+def test_the_smallest_temperatures_take_the_likeliest_level(temperature):
+    log_probs = torch.tensor([[0.3, 0.1, 0.6]]).log().expand(50, -1)
+    drawn = Draw(torch.Generator().manual_seed(0), temperature)(log_probs, Position(0, 0, 0))
+    assert drawn.tolist() == [2] * 50
+
+
 @pytest.mark.parametrize("case", THREE, ids=name_of)
 def test_a_generator_for_each_image(case):
     model = case((3, 3, 3), 5)
