@@ -153,6 +153,11 @@ class PixelDataModule(LightningDataModule):
             images = self._plain("train")
         return Labelled(images, self.labels("train"))
 
+    def images_per_epoch(self) -> int:
+        """How many images training sees in an epoch: those of its split, or crops or draws."""
+        drawn = self.image_set.training_set(self.seed)
+        return len(self.images("train") if drawn is None else drawn)  # type: ignore[arg-type]
+
     def train_dataloader(self) -> DataLoader[Examples]:
         """Shuffled batches; after a resume in mid-epoch, those not yet done come first."""
         data = self.training_set()

@@ -8,6 +8,7 @@ from typing import Any
 
 from pixelrnn import redaction
 from pixelrnn.data.base import PixelDataModule
+from pixelrnn.data.sampler import BatchOrder
 from pixelrnn.data.synthetic import SyntheticImages
 from pixelrnn.errors import ConfigError
 from pixelrnn.models.base import ImageDistribution
@@ -49,6 +50,37 @@ def check_settings(config: dict[str, Any], data: PixelDataModule) -> None:
                 f"logger.{name}.log_model={node['log_model']}: the run's checkpoints are not sent "
                 "to W&B; leave it out, and send what `checkpoints` holds when the run is done"
             )
+
+
+def check_limits(config: dict[str, Any], data: PixelDataModule, images: int) -> None:
+    """Check the limits of the Trainer that depend on the number of batches.
+
+    Args:
+        config: of a run, filled.
+        data: its data module.
+        images: of a training epoch.
+
+    Raises:
+        ConfigError: a limit leaves no batch, or asks for a validation after more than there are.
+    """
+    trainer = config["trainer"]
+    batches = whole = len(BatchOrder(images, data.batch_size, seed=0))
+    limit = trainer.get("limit_train_batches")
+    if limit is not None:
+        batches = int(whole * limit) if isinstance(limit, float) else min(whole, limit)
+    if not batches:
+        raise ConfigError(
+            f"trainer.limit_train_batches={limit}: is less than one of the {whole:,} batches of an "
+            "epoch; give a larger share, or a number of batches"
+        )
+    every = trainer.get("val_check_interval")
+    validates = "val" in data.splits and trainer.get("limit_val_batches") != 0
+    by_epoch = trainer.get("check_val_every_n_epoch", 1) is not None
+    if isinstance(every, int) and every > batches and validates and by_epoch:
+        raise ConfigError(
+            f"trainer.val_check_interval={every}: an epoch has {batches:,} batches; give at most "
+            "that, or trainer.check_val_every_n_epoch=null, which counts on over epochs"
+        )
 
 
 def advise(model: ImageDistribution, data: PixelDataModule) -> None:

@@ -166,7 +166,7 @@ def trainer(
     Raises:
         ConfigError: it or a callback refused.
     """
-    _check_trainer(config["trainer"])
+    check_trainer(config["trainer"])
     callbacks = [
         build(f"callbacks.{name}", node, pl.Callback)
         for name, node in config["callbacks"].items()
@@ -189,8 +189,11 @@ def trainer(
     return build("trainer", {**config["trainer"], **fixed}, pl.Trainer)
 
 
-def _check_trainer(node: dict[str, Any]) -> None:
+def check_trainer(node: dict[str, Any]) -> None:
     """Refuse what Lightning's Trainer takes and then dies of, or what the run itself sets.
+
+    Args:
+        node: the settings of the Trainer.
 
     Raises:
         ConfigError: one line with each such key.
@@ -228,6 +231,20 @@ def _trainer_ranges(
     **others: Any,
 ) -> None:
     """Ranges of Trainer arguments; the annotations are what counts (`check.check_arguments`)."""
+
+
+@contextlib.contextmanager
+def limits_explained() -> Iterator[None]:
+    """What only a loader's length shows to be wrong, such as trainer.limit_val_batches=0.001.
+
+    Raises:
+        ConfigError: Lightning refuses the settings of its Trainer.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        text = " ".join(str(error).replace("`", "").split())
+        raise ConfigError(f"trainer: {text}") from error
 
 
 @contextlib.contextmanager

@@ -132,6 +132,8 @@ def built(prepared: PreparedRun) -> Ready:
     torch.set_num_threads(config["threads"] or _sensible_threads(module.model, data, layout))
     data.prepare_data()
     data.setup()
+    if prepared.record is None:
+        checks.check_limits(config, data, data.images_per_epoch())
     return Ready(layout, module, trainer, loggers)
 
 
@@ -195,7 +197,7 @@ def _fit_and_evaluate(
     if process.is_writer():
         record.start(run, config, accelerator=ready.layout.accelerator)
     started = time.monotonic()
-    with checkpoint.explained(resume):
+    with checkpoint.explained(resume), parts.limits_explained():
         trainer.fit(module, prepared.data, ckpt_path=None if resume is None else resume.path)
     seconds = module.seconds_before + time.monotonic() - started
     _show_profile(trainer)

@@ -33,6 +33,8 @@ REFUSED = [
     (["trainer.max_epochs=-1"], "scheduler=cosine needs an end"),
     (["+logger.wandb.log_model=true"], "logger.wandb.log_model=True"),
     (["callbacks.ema.decay=1"], "callbacks.ema.decay=1"),
+    (["trainer.val_check_interval=99"], "trainer.val_check_interval=99: an epoch has 43 batches"),
+    (["trainer.limit_train_batches=0.02"], "is less than one of the 43 batches of an epoch"),
 ]
 
 
@@ -80,3 +82,12 @@ def test_what_can_work_works(words):
     assert main([*TINY, *words, "folder=run"]) == 0
     assert os.path.isfile("run/checkpoints/best.ckpt")
     assert os.path.isdir("mine") == any("mine" in word for word in words)
+
+
+def test_a_share_of_too_few_validation_batches_is_one_line(capfd):
+    """Their number is known once it is settled how many images are evaluated together."""
+    assert main([*TINY, "trainer.limit_val_batches=0.01", "folder=run"]) == 2
+    assert (
+        "pixelrnn: trainer: You requested to check 0.01 of the val_dataloader"
+        in (capfd.readouterr().err.strip().splitlines()[-1])
+    )
