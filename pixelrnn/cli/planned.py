@@ -102,13 +102,13 @@ def sweep(words: Sequence[str]) -> Sweep:
     train.check_words(command)
     plans.of(command.words, train.check)  # what any job would refuse is refused first
     lists = plans.jobs(command.words)
-    alike = set.intersection(*map(set, lists)) if len(lists) > 1 else set()
+    alike = set.intersection(*map(set, lists))
     from pixelrnn.training import preparation  # takes seconds: a wrong word is refused before
 
     jobs = []
     for job_words in lists:
         config, composed = _composed(job_words)
-        name = " ".join(word for word in job_words if word not in alike)
+        name = " ".join(word for word in job_words if word not in alike) or str(config["label"])
         setting = " ".join(word for word in job_words if not word.startswith("seed="))
         jobs.append(_job(name, setting, preparation.prepare(config)))
     launcher = composed.hydra.launcher
@@ -198,7 +198,8 @@ def _left(job: Job, outcome: "Costs | str | None") -> Job:
     schedule = forecast.schedule(job.prepared.config, outcome)
     trained = job.prepared.record is not None
     if schedule.steps is None and not trained:
-        return replace(job, costs=outcome, trouble="it has no end: set trainer.max_steps")
+        trouble = "how many steps it takes is not known: set trainer.max_steps"
+        return replace(job, costs=outcome, trouble=trouble)
     return replace(
         job,
         costs=outcome,

@@ -152,6 +152,17 @@ class CodesImages(StoredImages):
         """The number of maps of a split, once they are converted."""
         return self.store.count(split)
 
+    def estimated_count(self, split: Split) -> int:
+        """See `ImageSet.estimated_count`."""
+        if self.store.ready():
+            return self.store.count(split)
+        whole = len(self.sources.get(split, self.sources["train"]).maps)
+        if split == "train":
+            share = 1 - sum(self._shares.values())
+        else:
+            share = 1.0 if split in self.sources else self._shares[split]
+        return max(1, round(whole * share))
+
     def state(self) -> str:
         """What there is on disc."""
         return "ready" if self.store.ready() else "not converted"

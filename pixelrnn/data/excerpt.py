@@ -48,12 +48,13 @@ class Drawn(ImageSet):
     Args:
         whole: the set.
         training_images: how many there are for training.
-        images: how many validation and test images.
+        images: how many validation and test images at most.
     """
 
     def __init__(self, whole: ImageSet, training_images: int, images: int) -> None:
-        self.training_images = training_images
-        self.images = images
+        held = (split for split in whole.splits if split != "train")
+        self.counts: dict[Split, int] = {s: min(images, whole.estimated_count(s)) for s in held}
+        self.counts["train"] = training_images
         _describe(self, whole)
 
     def load(self, split: Split) -> np.ndarray:
@@ -72,7 +73,7 @@ class Drawn(ImageSet):
 
     def count(self, split: Split) -> int:
         """See `ImageSet.count`."""
-        return self.training_images if split == "train" else self.images
+        return self.counts[split]
 
 
 def _describe(excerpt: ImageSet, whole: ImageSet) -> None:

@@ -60,6 +60,10 @@ class ImageSet(ABC):
         """The number of images of a split. A set that can tell without its files overrides this."""
         return len(self.load(split))
 
+    def estimated_count(self, split: Split) -> int:
+        """About how many images a split has, where only the conversion of its files counts them."""
+        return self.count(split)
+
     def training_set(self, seed: int) -> Dataset[Tensor] | None:
         """What training sees where that is not what `load` gives: random crops or draws.
 

@@ -186,6 +186,12 @@ class OwnImages(StoredImages):
         """The number of images of a split, once they are converted."""
         return self.store.count(split)
 
+    def estimated_count(self, split: Split) -> int:
+        """See `ImageSet.estimated_count`."""
+        if self.store.ready():
+            return self.store.count(split)
+        return self.conversion.estimated_count(split)
+
     def state(self) -> str:
         """What there is on disc."""
         return "ready" if self.store.ready() else "not converted"

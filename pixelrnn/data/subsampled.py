@@ -45,6 +45,10 @@ class Subsampled(ImageSet):
         """See `ImageSet.count`."""
         return self.whole.count(split)
 
+    def estimated_count(self, split: Split) -> int:
+        """See `ImageSet.estimated_count`."""
+        return self.whole.estimated_count(split)
+
     def training_set(self, seed: int) -> Dataset[Tensor] | None:
         """See `ImageSet.training_set`: the same crops or draws as of the large images."""
         whole = self.whole.training_set(seed)

@@ -67,8 +67,11 @@ def schedule(config: dict[str, Any], costs: Costs) -> Schedule:
     limits = []
     if (trainer.get("max_steps") or -1) > 0:
         limits.append(trainer["max_steps"])
-    if (trainer.get("max_epochs") or -1) > 0:
-        limits.append(trainer["max_epochs"] * steps_per_epoch)
+    max_epochs = trainer.get("max_epochs")
+    if max_epochs is None and not limits and not trainer.get("max_time"):
+        max_epochs = 1000  # as Lightning takes it
+    if (max_epochs or -1) > 0:
+        limits.append(max_epochs * steps_per_epoch)
     steps = min(limits, default=None)
     epochs = (steps or 0) / steps_per_epoch
     images = costs.images.get("val", 0)

@@ -20,6 +20,7 @@ from pixelrnn.generation.sources import draws
 from pixelrnn.models.base import ImageDistribution
 from pixelrnn.runs import naming
 from pixelrnn.training import (
+    checks,
     devices,
     interruption,
     load,
@@ -96,9 +97,12 @@ def costs(config: dict[str, Any], steps: int, seconds: float) -> dict[str, Any]:
         ConfigError: as `run.carry_out`.
     """
     with tempfile.TemporaryDirectory() as folder, interruption.watching():
-        config, processes = _measurable(config, folder)
         whole = parts.build("data", config["data"], PixelDataModule)
-        batches = len(BatchOrder(_training_images(whole), whole.batch_size, seed=0))
+        training_images = _training_images(whole)
+        parts.check_trainer(config["trainer"])  # before its limits are replaced
+        checks.check_limits(config, whole, training_images)
+        config, processes = _measurable(config, folder)
+        batches = len(BatchOrder(training_images, whole.batch_size, seed=0))
         whole.batch_size = -(-whole.batch_size // processes)
         with process.seeded(config["seed"], config["threads"]):
             return {
@@ -190,7 +194,7 @@ def _data(whole: PixelDataModule, batches: int, images: int) -> PixelDataModule:
 
 
 def _count(whole: PixelDataModule, split: Any) -> int:
-    return whole.image_set.count(split)
+    return whole.image_set.estimated_count(split)
 
 
 def _training_images(whole: PixelDataModule) -> int:

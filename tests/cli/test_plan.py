@@ -198,9 +198,24 @@ def test_a_row_that_cannot_run_here_says_why_and_the_others_are_planned(monkeypa
 
 
 def test_an_endless_training_is_told(given, capsys):
-    words = ["trainer.max_epochs=-1", "callbacks.early_stopping=null"]
+    words = ["trainer.max_epochs=-1", "callbacks.early_stopping=null", "-m"]
     assert main(["plan", *QUIET, *words, "scheduler=constant"]) == 1
-    assert "set trainer.max_steps" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\ndigits-diagonal_bilstm: how many steps it takes is not known: set trainer" in out
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "trainer.max_steps=0",
+        "trainer.check_val_every_n_epoch=0",
+        "trainer.limit_train_batches=0.01",
+        "trainer.val_check_interval=44",
+    ],
+)
+def test_what_the_trainer_refuses_is_not_planned(word):
+    with pytest.raises(ConfigError, match=word):
+        measuring.costs(train.prepared([*HERE, word]).config, 1, 0.1)
 
 
 @pytest.mark.parametrize(

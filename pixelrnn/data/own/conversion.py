@@ -126,6 +126,23 @@ class Conversion:
         """Number of files, or of arrays."""
         return sum(len(source.entries) for source in self.sources.values())
 
+    def estimated_count(self, split: Split) -> int:
+        """About how many images a split gets; which are damaged or equal is not known before.
+
+        Args:
+            split: one of those that get any.
+        """
+        shares = {**self.shares, "train": 1 - sum(self.shares.values())}
+        expected = 0.0
+        for part, source in self.sources.items():
+            for entry in source.entries:
+                where = part or entry.part
+                share = float(where == split) if where else shares.get(split, 0.0)
+                if not self._problem(entry):
+                    count, height, width, _ = entry.shape
+                    expected += share * count * self.fitting.pieces(height, width)
+        return max(1, round(expected))
+
     def _decoded(self, file: IO[bytes]) -> Found:
         """Decode all pictures into a file, several at a time."""
         found = Found()

@@ -53,6 +53,13 @@ class Fitting(NamedTuple):
         picture = self._scaled(picture, self._shortened(*picture.shape[:2]))
         return self._tiles(picture, most=1 if self.fit == "crop" else None)
 
+    def pieces(self, height: int, width: int) -> int:
+        """How many images a picture of this size becomes."""
+        if self.fit != "tiles":
+            return 1
+        height, width = self._shortened(height, width)
+        return (height // self.size[0]) * (width // self.size[1])
+
     def problem(self, height: int, width: int) -> str:
         """Why a picture of this size cannot be used; "" if it can."""
         if self.fit in ("resize", "pad"):
