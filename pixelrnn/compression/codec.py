@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, get_args
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ def compress(
         The bytes of a file (`container`).
 
     Raises:
-        ValueError: wrong images, labels or batch size.
+        ValueError: wrong images, labels, mode or batch size.
         CompressionError: the model can only be evaluated on whole images.
     """
     file = io.BytesIO()
@@ -124,6 +124,7 @@ def decompress(
         progress: show images per second, on stderr.
 
     Raises:
+        ValueError: `machine` is neither of the two.
         CompressionError: the data are damaged, or the model or the machine is another.
     """
     return decompress_labelled(model, data, machine=machine, progress=progress).images
@@ -178,6 +179,7 @@ def write(
         verify: see `compress`.
         progress: see `compress`.
     """
+    _check_choice("mode", mode, Mode)
     if not 1 <= batch_size <= container.BATCH_LIMIT:
         raise ValueError(f"batch_size must be in 1 .. {container.BATCH_LIMIT}, got {batch_size}")
     model.check_labels(labels, count)
@@ -221,6 +223,7 @@ def read(
     Yields:
         The images of a stream and their labels.
     """
+    _check_choice("machine", machine, Machine)
     reader = container.Reader(file)
     header = reader.header
     headers.check_model(model, header)
@@ -234,3 +237,10 @@ def read(
                 found = streams.decoded(walker, header, stream, bar)
             yield found
     reader.end()
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    """Refuse an argument that is none of the literals of a type."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")

@@ -254,11 +254,11 @@ def completions(
             above 0; at once.
     """
     shape = (len(images), *images.shape[2:])
+    expected = f"known must be bool of shape {shape[1:]} or {shape}"
+    if not isinstance(known, Tensor):
+        raise ValueError(f"{expected}, got {type(known)}")
     if known.dtype != torch.bool or known.shape not in (shape, shape[1:]):
-        raise ValueError(
-            f"known must be bool of shape {shape[1:]} or {shape}, "
-            f"got {known.dtype} {tuple(known.shape)}"
-        )
+        raise ValueError(f"{expected}, got {known.dtype} {tuple(known.shape)}")
     if copies < 1:
         raise ValueError(f"the number of completions of an image must be at least 1, got {copies}")
     known = known.expand(shape)

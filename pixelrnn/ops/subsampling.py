@@ -46,7 +46,7 @@ def factor_between(
         ValueError: no factor fits, or not this one, or it is 1 along both axes.
     """
     found = pair(factor) if factor else (-(-large[1] // small[1]), -(-large[2] // small[2]))
-    if found == (1, 1):
+    if found == (1, 1) and small == large:
         raise ValueError(f"factor=1: the small image {small} would be the large one")
     if small_shape(large, found) == small:
         return found

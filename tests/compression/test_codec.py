@@ -144,6 +144,11 @@ def test_wrong_arguments():
     for size in (0, 2000):
         with pytest.raises(ValueError, match="batch_size must be in"):
             pixelrnn.compress(model, random_images(1, (1, 4, 4), 4), batch_size=size)
+    with pytest.raises(ValueError, match="mode must be 'fast' or 'portable', got 'slow'"):
+        pixelrnn.compress(model, random_images(1, (1, 4, 4), 4), mode="slow")
+    data = pixelrnn.compress(model, random_images(1, (1, 4, 4), 4))
+    with pytest.raises(ValueError, match="machine must be 'same' or 'any', got 'Same'"):
+        pixelrnn.decompress(model, data, machine="Same")
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,9 @@ def test_wrong_requests_are_refused(model):
     for known in (torch.ones(2, 3), torch.ones(3, 2, dtype=torch.bool)):
         with pytest.raises(ValueError, match="known must be bool"):
             model.complete(images, known)
+    for known in (torch.ones(2, 3, dtype=torch.bool).numpy(), [[True] * 3] * 2):
+        with pytest.raises(ValueError, match=r"known must be bool .*, got <class"):
+            model.complete(images, known)
 
 
 @pytest.mark.parametrize("case", CATALOGUE, ids=name_of)

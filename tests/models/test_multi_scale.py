@@ -279,6 +279,7 @@ def parts(**changes):
         ({"levels_of_small": 3}, None, "small.levels=3 but large.levels=4"),
         ({"image_shape_of_small": (1, 3, 2)}, None, r"small.image_shape=\(1, 3, 2\) must be .*, b"),
         ({"image_shape_of_small": (3, 2, 2)}, None, r"small.image_shape=\(3, 2, 2\) must be"),
+        ({"image_shape_of_small": (1, 8, 8)}, None, r"\(1, 8, 8\) must be .*, but no factor fits"),
         ({}, 4, r"subsampled, but factor=4 gives \(1, 1, 1\)"),
         ({}, 0, "factor"),
         ({"classes_of_small": 2, "classes_of_large": 3}, None, "small.classes=2 but large"),
