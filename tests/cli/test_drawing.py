@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+import pixelrnn
 from pixelrnn.cli import complete, outputs
 from pixelrnn.cli.main import main
+from pixelrnn.data import Digits
+from pixelrnn.generation.sources import for_images
 from pixelrnn.models import PixelCNN
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
@@ -34,6 +37,39 @@ def test_an_ending_is_not_doubled(verb, out, run):
     stem = out.removesuffix(".png").removesuffix(".npy")
     assert {str(path) for path in Path().rglob("mine*")} == {f"{stem}.png", f"{stem}.npy"}
     assert len(np.load(f"{stem}.npy")) == {"sample": 3, "complete": 4}[verb]
+
+
+def test_seed_and_temperature_are_those_of_the_draws(run):
+    model, words = pixelrnn.load_model(run), [f"run={run}", "threads=1", "seed=5"]
+    images = torch.from_numpy(Digits().images("val")[:2])
+    known = torch.arange(8).expand(8, 8) < 4
+    for temperature in (1.0, 0.3):
+        more = [*words, f"temperature={temperature}", f"out=t{temperature}"]
+        assert main(["sample", *more, "n=3"]) == 0
+        drawn = model.sample(3, generator=for_images(5, 3), temperature=temperature)
+        assert np.array_equal(np.load(f"t{temperature}.npy"), drawn)
+        assert main(["complete", *more, "split=val", "occlude=right", "n=2", "draws=2"]) == 0
+        drawn = model.complete(
+            images, known, generator=for_images(5, 4), temperature=temperature, draws=2
+        )
+        rows = np.load(f"t{temperature}.npy").reshape(2, 4, 1, 8, 8)
+        assert np.array_equal(rows[:, 1:3], drawn.view(2, 2, 1, 8, 8))
+        assert np.array_equal(rows[:, 0], images * known)
+    assert not np.array_equal(np.load("t1.0.npy"), np.load("t0.3.npy"))
+
+
+@pytest.mark.parametrize(
+    ("which", "hidden"),
+    [
+        ("bottom", "......|......|######|######|######"),
+        ("right", "...###|...###|...###|...###|...###"),
+        ("centre", "......|.####.|.####.|.####.|......"),
+        ("all", "######|######|######|######|######"),
+    ],
+)
+def test_what_an_occlusion_hides(which, hidden):
+    found = complete.occlusion(which, 5, 6).tolist()
+    assert "|".join("".join(".#"[not known] for known in row) for row in found) == hidden
 
 
 @pytest.mark.parametrize("verb", ["sample", "complete", "evaluate"])

@@ -12,8 +12,10 @@ def indices(order, epoch=0):
 
 
 def test_every_image_once_and_the_last_batch_may_be_smaller():
-    batches = indices(BatchOrder(10, 4, seed=3))
+    order = BatchOrder(10, 4, seed=3)
+    batches = indices(order)
     assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert [order.images_in(index) for index in range(len(order))] == [4, 4, 2]
     assert sorted(itertools.chain(*batches)) == list(range(10))
 
 

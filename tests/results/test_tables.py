@@ -77,7 +77,7 @@ def test_rows_with_a_published_value_on_training_images_evaluate_them():
 
 def test_seeds_are_averaged_and_other_budgets_left_out(tmp_path):
     for seed, bits in enumerate((3.0, 3.1, 3.2)):
-        write(tmp_path, f"a-{seed}", bits, seed=seed)
+        write(tmp_path, f"a-{seed}", bits, seed=seed, optimizer={"lr": 0.01})
     write(tmp_path, "b-short", 9.0, seed=7, steps=10, trainer={"max_epochs": 1})
     write(tmp_path, "c-other", 8.0, model__hidden=16)
     write(tmp_path, "d-half", 0, seed=4, state="unfinished")
