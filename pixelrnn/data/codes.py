@@ -20,7 +20,7 @@ from pixelrnn.data.converted import Builder
 from pixelrnn.data.factory import served
 from pixelrnn.data.own import code_maps, shares
 from pixelrnn.data.own.code_maps import CodeMaps
-from pixelrnn.data.own.store import CountedStore, named
+from pixelrnn.data.own.store import CountedStore, command, named
 from pixelrnn.data.part_writer import Part
 from pixelrnn.data.stored import StoredImages
 from pixelrnn.errors import ConfigError, DataError
@@ -126,8 +126,8 @@ class CodesImages(StoredImages):
         """The converted files."""
         text = json.dumps(self._settings, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
-        command = f"pixelrnn data codes data.path={self.path}"
-        return CountedStore(self.root, f"codes_{named(self.path)}_{key}", command, self._settings)
+        words = command("codes", self)
+        return CountedStore(self.root, f"codes_{named(self.path)}_{key}", words, self._settings)
 
     @property
     def content_id(self) -> str:

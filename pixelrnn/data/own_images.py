@@ -29,7 +29,7 @@ from pixelrnn.data.own.conversion import Conversion
 from pixelrnn.data.own.fitting import Filter, Fit, Fitting
 from pixelrnn.data.own.shares import Side
 from pixelrnn.data.own.sources import Entry, Source
-from pixelrnn.data.own.store import CountedStore, named
+from pixelrnn.data.own.store import CountedStore, command, named
 from pixelrnn.data.stored import StoredImages
 from pixelrnn.errors import ConfigError, DataError
 
@@ -157,8 +157,8 @@ class OwnImages(StoredImages):
         settings = self._settings
         text = json.dumps(settings, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
-        command = f"pixelrnn data images data.path={self.path}"
-        return CountedStore(self.root, f"images_{named(self.path)}_{key}", command, settings)
+        words = command("images", self)
+        return CountedStore(self.root, f"images_{named(self.path)}_{key}", words, settings)
 
     @property
     def content_id(self) -> str:

@@ -1,5 +1,6 @@
 """`pixelrnn data images data.path=...`, and own images through all verbs."""
 
+import shlex
 import shutil
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 from PIL import Image
 
 from pixelrnn.cli import data as verb
+from pixelrnn.data.codes import CodesImages
 from pixelrnn.data.own import description, inventory
+from pixelrnn.data.own_images import OwnImages
+from pixelrnn.errors import DataError
 from tests.data import own_files
 
 
@@ -77,3 +81,24 @@ def test_equal_images_are_counted_within_splits_then_across_them_in_their_order(
 def test_the_path_must_be_given(told):
     with pytest.raises(verb.ConfigError, match=r"data=images needs data\.path=\.\.\."):
         told()
+
+
+@pytest.mark.parametrize("kind", ["images", "codes"])
+def test_the_command_that_is_named_repairs_what_is_damaged(kind, tmp_path):
+    """It names every key that was given, and a shell takes it as it stands."""
+    if kind == "images":
+        path = own_files.folder(tmp_path / "my photos é", count=30, height=9)
+        images = OwnImages(path=path, size=(4, 6), fit="crop", val=0.2, root=tmp_path / "my data")
+    else:
+        path = own_files.codes(tmp_path / "my codes", count=40)
+        images = CodesImages(path=path, levels=700, test=0.2, root=tmp_path / "my data")
+    images.prepare()
+    before = images.load("train")
+    stored = images.store.folder / "train.npy"
+    stored.write_bytes(stored.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(DataError) as refused:
+        images.load("train")
+    words = shlex.split(str(refused.value).split("`")[1])
+    assert words[:3] == ["pixelrnn", "data", kind]
+    verb.main(words[2:])
+    assert np.array_equal(images.load("train"), before)

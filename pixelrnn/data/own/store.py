@@ -1,7 +1,9 @@
 """The store of converted images whose numbers no table knows."""
 
+import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,31 @@ class CountedStore(Store):
             for name, entry in meta["parts"].items()
         }
         return self.parts
+
+
+def command(kind: str, settings: Any) -> str:
+    """The command line that prepares, or repairs, a set; a shell takes it as it stands.
+
+    Args:
+        kind: as in `data=`, such as "images".
+        settings: the dataclass of the set, as the user filled it.
+    """
+    words = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name) if field.init else field.default
+        if value != field.default:
+            key = "paths.data" if field.name == "root" else f"data.{field.name}"
+            words.append(shlex.quote(f"{key}={_as_word(value)}"))
+    return " ".join(["pixelrnn data", kind, *words])
+
+
+def _as_word(value: Any) -> str:
+    """A value as the command line takes it: true, null, [32,48]."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_as_word, value))}]"
+    return str(value)
 
 
 def named(path: Path) -> str:
