@@ -14,7 +14,7 @@ from pixelrnn.generation.stepper import Stepper
 from pixelrnn.layers.steps.masked_conv import MaskedConvStep
 from pixelrnn.models import PixelCNN
 from pixelrnn.ops import subsampling
-from tests.helpers import CATALOGUE, CAUSAL, random_images
+from tests.helpers import CATALOGUE, CAUSAL, random_images, randomise
 
 SHAPE, LEVELS, IMAGES, DRAWS = (3, 4, 5), 8, 3, 4
 TOTAL = IMAGES * DRAWS
@@ -123,10 +123,12 @@ def test_no_images():
     assert found.shape == (0, *SHAPE)
 
 
-def test_draws_of_an_image_are_of_its_class():
-    model = PixelCNN((1, 4, 3), levels=4, hidden=3, layers=1, classes=3)
+@pytest.mark.parametrize("which", [bottom, nothing])  # with a known prefix, and without one
+def test_draws_of_an_image_are_of_its_class(which):
+    """Weights are drawn anew: a new model is alike for all classes."""
+    model = randomise(PixelCNN((1, 4, 3), levels=4, hidden=3, layers=1, classes=3), 2.0)
     images, labels = random_images(IMAGES, (1, 4, 3), 4), torch.tensor([2, 0, 1])
-    known = bottom(4, 3)
+    known = which(4, 3)
     expected = as_before(
         model,
         images.repeat_interleave(DRAWS, dim=0),
@@ -136,6 +138,8 @@ def test_draws_of_an_image_are_of_its_class():
     )
     found = model.complete(images, known, labels, for_images(0, TOTAL), draws=DRAWS)
     assert torch.equal(found, expected)
+    other = model.complete(images, known, labels.roll(1), for_images(0, TOTAL), draws=DRAWS)
+    assert not torch.equal(other, expected)
     with pytest.raises(ValueError, match="labels"):
         model.complete(images, known, labels.repeat_interleave(DRAWS), draws=DRAWS)
 

@@ -29,6 +29,19 @@ def test_products_are_the_convolutions(small, factor, resize):
             torch.testing.assert_close(found, expected.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("resize", ["deconvolution", "nearest"])
+def test_a_relu_comes_after_every_layer_but_the_last(resize):
+    """The layers one after the other, as torch has them."""
+    model, x = network((2, 3), resize), torch.randn(2, 2, 3, 4, dtype=torch.float64)
+    y = model.before[0](x).relu()
+    if model.deconvolution is None:
+        y = y.repeat_interleave(2, dim=2).repeat_interleave(3, dim=3)
+    else:
+        y = model.deconvolution(y).relu()
+    expected = model.out(model.after[0](y[:, :, :5, :11]).relu())
+    assert torch.equal(model(x, (5, 11)), expected)
+
+
 @pytest.mark.parametrize("factor", [(2, 2), (3, 1)], ids=str)
 def test_a_deconvolution_gives_each_pixel_its_block(factor):
     """Where only the centre of its kernel is not zero, pixel (r, c) begins at (f r, f c)."""
