@@ -97,7 +97,14 @@ def _overrides(words: Sequence[str], groups: Groups) -> dict[str, Override]:
     parser = groups.parser()
     typed = parser.parse_overrides(list(words))
     plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
-    sweeper = compose.job(plain).hydra.sweeper
+    try:
+        sweeper = compose.job(plain).hydra.sweeper
+    except ConfigError as error:
+        compose.job([_first(override) for override in typed])  # raises if a job has no such key
+        raise ConfigError(
+            f"{error}; a choice that varies has this key, but Hydra takes words that do not vary "
+            "first: write ++ before the key"
+        ) from error
     if sweeper is None:
         raise ConfigError("hydra.sweeper=null: a multirun needs a sweeper; leave the word out")
     params = sweeper.get("params") or {}

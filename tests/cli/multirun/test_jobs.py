@@ -179,6 +179,13 @@ def test_a_single_run_that_fails_says_so(dies, capfd):
     assert not (run / "failed.json").exists()
 
 
+def test_a_key_that_only_varying_choices_have_is_told_how_to_be_written(capfd):
+    assert main(["train", "-m", "data=mesh,ising", "data.train_size=8"]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "data.train_size: no such key" in line
+    assert "write ++ before the key" in line
+
+
 def test_a_wrong_choice_of_a_later_job_is_wrong_input(capfd):
     words = ["model=pixelcnn,pixelcn", "hydra.sweeper.max_batch_size=1"]
     assert main([*TINY, "-m", *words]) == 2
