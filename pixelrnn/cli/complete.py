@@ -90,7 +90,8 @@ def complete(
     columns = under * draws + 2
     outputs.check_memory(n * columns, model)
     suffix = "" if label is None else f"-label-{label.replace('/', '_')[:40]}"
-    target = outputs.target(run, out, f"complete-{occlude}-seed{seed}{suffix}")
+    name = f"complete-{occlude}-{split}-n{n}-draws{draws}-seed{seed}-t{temperature:g}{suffix}"
+    target = outputs.target(run, out, name)
     known = occlusion(occlude, *model.image_shape[1:])
     source_of = completions(
         images.repeat_interleave(under, dim=0).to(device),

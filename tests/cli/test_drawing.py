@@ -39,6 +39,13 @@ def test_an_ending_is_not_doubled(verb, out, run):
     assert len(np.load(f"{stem}.npy")) == {"sample": 3, "complete": 4}[verb]
 
 
+def test_completions_of_other_arguments_have_other_names(run):
+    for word in ("occlude=all", "split=val", "n=2", "draws=1", "seed=1", "temperature=0.5"):
+        given = dict(each.split("=") for each in [*VERBS["complete"], word])
+        assert main(["complete", f"run={run}", *(f"{k}={v}" for k, v in given.items())]) == 0
+    assert len(list(Path(run).glob("samples/complete-*.npy"))) == 6
+
+
 def test_seed_and_temperature_are_those_of_the_draws(run):
     model, words = pixelrnn.load_model(run), [f"run={run}", "threads=1", "seed=5"]
     images = torch.from_numpy(Digits().images("val")[:2])

@@ -68,6 +68,14 @@ def test_arrays_and_folders_given_for_other_splits_are_told(told, tmp_path):
     assert text["equal images"].strip() == "1 in test equal another there"
 
 
+def test_folders_of_splits_beside_a_picture_are_told(told, tmp_path):
+    for part in ("train", "test"):
+        own_files.folder(tmp_path / "pets" / part, count=40)
+    own_files.picture(70).save(tmp_path / "pets" / "cover.png")
+    text = told(f"data.path={tmp_path / 'pets'}")
+    assert "test, train are not taken as splits, since cover.png lies beside" in text["files"]
+
+
 def test_equal_images_are_counted_within_splits_then_across_them_in_their_order():
     a, b, c = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
     images = {"train": np.stack([a, a, b]), "val": np.stack([b, c]), "test": np.stack([a, a])}

@@ -93,6 +93,30 @@ def test_folders_may_be_the_splits_and_the_classes(made, tmp_path):
     assert own_files.rows(module)["val"][0] == "valid/cat/000.png"
 
 
+@pytest.mark.parametrize(
+    ("stray", "told"),
+    [("cover.png", "cover.png"), ("more/a.png", "more"), ("bus/a.png", "bus"), (None, None)],
+)
+def test_folders_of_splits_with_something_beside_them_are_told_of(
+    stray, told, made, tmp_path, caplog
+):
+    for part in ("train", "test"):
+        own_files.folder(tmp_path / "pets" / part, count=40)
+    if stray:
+        (tmp_path / "pets" / stray).parent.mkdir(exist_ok=True)
+        own_files.picture(70).save(tmp_path / "pets" / stray)
+    made(tmp_path / "pets")
+    says = f"the folders test, train are not taken as splits, since {told} lies beside them"
+    assert (says in caplog.text) == bool(stray)
+
+
+def test_a_class_called_train_is_no_split(made, tmp_path, caplog):
+    for name in ("train", "car"):
+        own_files.folder(tmp_path / "vehicles" / name, count=40)
+    assert made(tmp_path / "vehicles", classes="folders").class_names == ("car", "train")
+    assert "splits" not in caplog.text
+
+
 def test_an_archive_of_a_whole_folder_has_its_splits_and_classes(made, tmp_path):
     for part, count in (("train", 3), ("test", 2)):
         for name in ("cat", "dog"):

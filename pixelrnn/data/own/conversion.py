@@ -6,6 +6,7 @@ which of them are equal. Axes: `N` images, `H W` picture, `h w` image, `C` chann
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from pixelrnn.data.own.sources import Entry, Source, Task, channels_as
 from pixelrnn.data.part_writer import Part
 from pixelrnn.data.progress import progress
 from pixelrnn.errors import DataError
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 1024  # images that are written at once
 _THREADS = min(8, cores.available())
@@ -62,6 +65,9 @@ class Conversion:
         Raises:
             DataError: a picture is damaged, a split gets no image, or the disc refuses.
         """
+        for source in self.sources.values():
+            if source.note:
+                log.warning("%s: %s", source.path, source.note)
         builder.folder.mkdir(parents=True, exist_ok=True)
         pool = unfinished_name(builder.folder / "images")
         try:

@@ -29,6 +29,8 @@ def of_files(conversion: Conversion, damaged: list[tuple[str, str]]) -> Facts:
         said = f"{source.path}: {count:,} images"
         if source.passed_over:
             said += f"; {source.passed_over:,} other files passed over"
+        if source.note:
+            said += f"; {source.note}"
         if isinstance(source, ArraySource):
             arrays = source.arrays.values()
             said += "".join(f"; {one.name or 'array'} read as {one.layout}" for one in arrays)

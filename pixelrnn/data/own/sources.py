@@ -58,12 +58,14 @@ class Source(ABC):
         entries: what it holds.
         passed_over: how many files are no pictures by their names.
         digest: a hash of the content.
+        note: what was not read as its names suggest; "" if there is nothing to say.
     """
 
     path: Path
     entries: list[Entry]
     passed_over: int
     digest: str
+    note: str = ""
 
     def __init__(self, seen: inventory.Inventory, root: Path) -> None:
         self.path, self.passed_over, self.digest = seen.path, seen.passed_over, seen.digest
@@ -105,7 +107,9 @@ class PictureSource(Source):
     ) -> None:
         super().__init__(seen, root)
         outer = _around([look.name for look in seen.looks])
-        split = parts and _are_splits([look.name.removeprefix(outer) for look in seen.looks])
+        names = [look.name.removeprefix(outer) for look in seen.looks]
+        split = parts and _are_splits(names)
+        self.note = _beside_splits(names) if parts and not split else ""
         if outer and (split or classes):  # not the conversion of versions that looked no deeper
             self.digest = hashlib.sha256(f"below {outer}: {self.digest}".encode()).hexdigest()
         self.entries = []
@@ -162,6 +166,19 @@ def _are_splits(names: list[str]) -> bool:
     tops = {name.partition("/")[0] for name in names}
     loose = any("/" not in name for name in names)
     return not loose and "train" in tops and len(tops) > 1 and tops <= set(PARTS)
+
+
+def _beside_splits(names: list[str]) -> str:
+    """A sentence about folders that would be splits, if there was nothing beside them; else ""."""
+    tops = {name.partition("/")[0]: "/" in name for name in names}
+    found = sorted(top for top in tops if tops[top] and top in PARTS)
+    others = sorted(top for top in tops if not tops[top] or top not in PARTS)
+    if "train" not in found or len(found) < 2:
+        return ""
+    return (
+        f"the folders {', '.join(found)} are not taken as splits, since {shown(others[0])} lies "
+        f"beside them"
+    )
 
 
 class ArraySource(Source):
