@@ -234,5 +234,6 @@ def test_the_picture_goes_to_the_wandb_run(tmp_path):
     drawn("surprise", run, "wandb=true")
     (added,) = (run / "wandb").glob("offline-run-*/files/media/images/figures/surprise_*.png")
     assert Image.open(added).size == Image.open(run / "figures/surprise.png").size
-    names = {path.name.split("-", 3)[3] for path in (run / "wandb").glob("offline-run-*")}
-    assert names == {json.loads((run / "results.json").read_text())["wandb_id"]}
+    files = list((run / "wandb").glob("offline-run-*/*.wandb"))
+    wandb_id = json.loads((run / "results.json").read_text())["wandb_id"]
+    assert [path.name for path in files] == [f"run-{wandb_id}.wandb"] * 2
