@@ -226,6 +226,7 @@ def test_help_and_typos_import_nothing_heavy():
     assert not loaded & {"torch", "matplotlib", "pytorch_lightning", "hydra", "wandb"}
 
 
+@pytest.mark.long
 def test_the_picture_goes_to_the_wandb_run(tmp_path):
     """Offline, too: a second file of the same run, which `wandb sync` adds to it."""
     words = [word for word in TINY if word not in QUIET[1:2]]

@@ -66,6 +66,7 @@ def test_a_sweep_measures_each_setting_once_and_tells_the_whole(given, capsys, m
     assert "machines that are as fast as this one" in plan._totals(elsewhere)[1]
 
 
+@pytest.mark.long
 def test_a_table_is_planned_row_by_row_without_m(given, capsys):
     assert main(["plan", "sweep=table4", "scale=small"]) == 0
     out = capsys.readouterr().out
@@ -173,6 +174,7 @@ def test_a_picture_takes_what_its_rows_take_however_few_are_drawn(seconds, monke
     assert measuring._grid(Slow(), seconds) == pytest.approx(30)
 
 
+@pytest.mark.long
 def test_a_row_that_cannot_run_here_says_why_and_the_others_are_planned(monkeypatch, capsys):
     errors = {
         2: MemoryError("it was killed for want of memory"),
@@ -302,6 +304,7 @@ def test_a_process_of_its_own_measures_and_says_what_is_wrong():
         costs.measured(wide.config, steps=1, seconds=0.1, memory=2**30)
 
 
+@pytest.mark.long
 def test_a_process_that_leaves_too_little_memory_to_others_is_ended(monkeypatch, tmp_path):
     """Its steps would never end; at the third look nothing is left."""
     prepared = preparation.prepare(compose.composed([*TINY[1:]]))

@@ -140,6 +140,7 @@ def test_a_multirun_is_found_by_its_name():
     assert membership.sweeps(Path("runs")) == {run.name: {"mine"}}
 
 
+@pytest.mark.long
 def test_sigterm_ends_a_multirun_with_its_report(capfd, monkeypatch):
     def stopped(plan):
         os.kill(os.getpid(), signal.SIGTERM)
