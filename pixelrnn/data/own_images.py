@@ -154,11 +154,10 @@ class OwnImages(StoredImages):
     @cached_property
     def store(self) -> CountedStore:
         """The converted files."""
-        settings = self._settings
-        text = json.dumps(settings, sort_keys=True)
+        text = json.dumps(self._settings, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
         words = command("images", self)
-        return CountedStore(self.root, f"images_{named(self.path)}_{key}", words, settings)
+        return CountedStore(self.root, f"images_{named(self.path)}_{key}", words, self._settings)
 
     @property
     def content_id(self) -> str:

@@ -1,42 +1,20 @@
 """`pixelrnn.train([...])` is the command without the process around it."""
 
 import json
-import logging
 import os
-import signal
-import sys
 import threading
-import warnings
 from pathlib import Path
 
 import pytest
-import torch
-import wandb
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 
 import pixelrnn
 from pixelrnn.cli.main import main
 from pixelrnn.errors import ConfigError, RunError
 from tests.cli.commands import TINY
+from tests.process_state import state_of_the_process
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
 WORDS = [*TINY[1:], "data.eval_batch_size=256"]  # of auto, a line says what it means
-
-
-def state_of_the_process():
-    return {
-        "argv": list(sys.argv),
-        "environment": dict(os.environ),
-        "threads": torch.get_num_threads(),
-        "filters": list(warnings.filters),
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "logs": [(log.level, list(log.handlers)) for log in map(logging.getLogger, ("", "hydra"))],
-        "hydra": (GlobalHydra.instance().hydra, HydraConfig.instance().cfg),
-        "wandb": wandb.run,
-        "random": torch.get_rng_state().tolist(),
-        "folder": os.getcwd(),
-    }
 
 
 def test_the_same_folder_record_and_resume_as_the_command(capfd):

@@ -1,40 +1,17 @@
 """A run and the process that it runs in: its settings, its threads, Ctrl-C."""
 
-import logging
-import os
-import random
 import signal
-import sys
 import threading
-import warnings
 
-import numpy as np
 import pytest
 import torch
 
 from pixelrnn.errors import ConfigError
 from pixelrnn.training import run
+from tests.process_state import state_of_the_process
 from tests.training.test_run import config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Lightning advises is not ours to heed
-
-
-def state_of_the_process():
-    return {
-        "argv": list(sys.argv),
-        "environment": dict(os.environ),
-        "threads": torch.get_num_threads(),
-        "filters": list(warnings.filters),
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "log": logging.getLogger("pytorch_lightning").level,
-        "python": random.getstate()[1][:3],
-        "numpy": tuple(np.random.get_state()[1][:3]),
-        "torch": torch.get_rng_state().tolist(),
-        "grad": torch.is_grad_enabled(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "benchmark": torch.backends.cudnn.benchmark,
-        "folder": os.getcwd(),
-    }
 
 
 def test_the_process_is_as_before(monkeypatch):

@@ -108,8 +108,13 @@ class PictureSource(Source):
         super().__init__(seen, root)
         outer = _around([look.name for look in seen.looks])
         names = [look.name.removeprefix(outer) for look in seen.looks]
-        split = parts and _are_splits(names)
-        self.note = _beside_splits(names) if parts and not split else ""
+        found, beside = _split_folders(names) if parts else ([], [])
+        split = bool(found) and not beside
+        if beside:
+            self.note = (
+                f"the folders {', '.join(found)} are not taken as splits, since "
+                f"{shown(beside[0])} lies beside them"
+            )
         if outer and (split or classes):  # not the conversion of versions that looked no deeper
             self.digest = hashlib.sha256(f"below {outer}: {self.digest}".encode()).hexdigest()
         self.entries = []
@@ -161,24 +166,16 @@ def _around(names: list[str]) -> str:
         outer = top
 
 
-def _are_splits(names: list[str]) -> bool:
-    """Whether all files lie in folders that are named after splits, training among them."""
-    tops = {name.partition("/")[0] for name in names}
-    loose = any("/" not in name for name in names)
-    return not loose and "train" in tops and len(tops) > 1 and tops <= set(PARTS)
+def _split_folders(names: list[str]) -> tuple[list[str], list[str]]:
+    """Top folders that are named after splits, and what lies beside them.
 
-
-def _beside_splits(names: list[str]) -> str:
-    """A sentence about folders that would be splits, if there was nothing beside them; else ""."""
+    There are none unless training and another split are among them.
+    """
     tops = {name.partition("/")[0]: "/" in name for name in names}
     found = sorted(top for top in tops if tops[top] and top in PARTS)
-    others = sorted(top for top in tops if not tops[top] or top not in PARTS)
     if "train" not in found or len(found) < 2:
-        return ""
-    return (
-        f"the folders {', '.join(found)} are not taken as splits, since {shown(others[0])} lies "
-        f"beside them"
-    )
+        return [], []
+    return found, sorted(tops.keys() - set(found))
 
 
 class ArraySource(Source):

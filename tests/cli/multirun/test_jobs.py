@@ -8,9 +8,7 @@ from pathlib import Path
 
 import hydra
 import pytest
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from pytorch_lightning.callbacks import Callback
 
 import pixelrnn.training.callbacks as ours
@@ -74,24 +72,6 @@ def test_a_refused_job_is_named_and_leaves_no_folder(capfd):
     assert "optimizer: Invalid learning rate: -1" in capfd.readouterr().err
     assert [note.state for note in last_notes()] == ["finished", "failed"]
     assert len(list(Path("runs").glob("digits-*"))) == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        ("model.layers=1,0,2", "model.layers=0: input should be greater than or equal to 1"),
-        ("seed=0,1 model.hidden=4,8,-1", "model.hidden=-1: input should be greater"),
-        ("model=pixelcnn,row_lstm model.forget_bias=0", "model.forget_bias"),
-        ("label=a,b/c", "label=b/c"),
-        ("data=digits,patches data.size=8", "data.size: no such key"),
-    ],
-)
-def test_what_any_job_would_refuse_is_refused_before_the_first(words, says, capfd):
-    """In one line."""
-    assert main([*TINY, "-m", *words.split()]) == 2
-    (line,) = capfd.readouterr().err.strip().splitlines()
-    assert says in line
-    assert not Path("runs").exists()
 
 
 @pytest.mark.long
@@ -164,12 +144,6 @@ def test_sigterm_in_a_job_is_the_trainings(monkeypatch):
     assert seen == [signal.SIG_DFL, signal.SIG_DFL]
 
 
-def test_words_that_do_not_compose_are_wrong_input(capfd):
-    assert main([*TINY, "-m", "model.hiden=4"]) == 2
-    assert "model.hiden: no such key" in capfd.readouterr().err
-    assert not Path("runs").exists()
-
-
 def test_a_single_run_that_fails_says_so(dies, capfd):
     assert main([*TINY, "seed=1", DIES]) == 2
     assert "No space left on device" in capfd.readouterr().err
@@ -178,20 +152,6 @@ def test_a_single_run_that_fails_says_so(dies, capfd):
     dies.clear()
     assert main([*TINY, "seed=1", DIES]) == 0
     assert not (run / "failed.json").exists()
-
-
-def test_a_key_that_only_varying_choices_have_is_told_how_to_be_written(capfd):
-    assert main(["train", "-m", "data=mesh,ising", "data.train_size=8"]) == 2
-    (line,) = capfd.readouterr().err.strip().splitlines()
-    assert "data.train_size: no such key" in line
-    assert "write ++ before the key" in line
-
-
-def test_a_wrong_choice_of_a_later_job_is_wrong_input(capfd):
-    words = ["model=pixelcnn,pixelcn", "hydra.sweeper.max_batch_size=1"]
-    assert main([*TINY, "-m", *words]) == 2
-    assert "model=pixelcn: no such choice; did you mean model=pixelcnn" in capfd.readouterr().err
-    assert not Path("runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -219,33 +179,6 @@ def test_choices_from_elsewhere_are_choices(tmp_path):
     plan = plans.of(words, train.check)
     assert plan.first.model.hidden == 3
     assert plan.swept == {"model": "own,pixelcnn"}
-
-
-def test_a_swept_key_that_is_none_is_wrong_input(capfd):
-    assert main([*TINY, "-m", "model.hiden=4,8"]) == 2
-    assert "model.hiden: no such key" in capfd.readouterr().err
-    assert not Path("runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("preset", "plugin", "extra"),
-    [
-        ("launcher=local_joblib", "joblib", "joblib"),
-        ("launcher=local_submitit", "submitit_local", "slurm"),
-        ("launcher=slurm", "submitit_slurm", "slurm"),
-        ("launcher=slurm_ddp", "submitit_slurm", "slurm"),
-        ("launcher=local_ray", "ray", "ray"),
-        ("launcher=ray_cluster", "ray", "ray"),
-        ("sweeper=optuna_study", "optuna", "optuna"),
-    ],
-)
-def test_a_missing_extra_is_named(preset, plugin, extra, monkeypatch, capfd):
-    Plugins.instance()  # registers those that are installed
-    group = ConfigStore.instance().repo["hydra"].get(preset.partition("=")[0], {})
-    monkeypatch.delitem(group, f"{plugin}.yaml", raising=False)
-    assert main([*TINY, "-m", "seed=0,1", f"hydra/{preset}"]) == 2
-    assert f"{plugin} is missing; pip install 'pixelrnn[{extra}]'" in capfd.readouterr().err
-    assert not Path("runs").exists()
 
 
 def test_jobs_work_where_the_command_was_given(tmp_path, monkeypatch):
@@ -296,13 +229,3 @@ def test_a_killed_job_is_reported(tmp_path, capfd):
     err = capfd.readouterr().err
     assert "2 jobs: 1 finished, 1 killed, 1 not started" in err
     assert "killed  job 0, a=1: the same command goes on from here" in err
-
-
-@pytest.mark.parametrize("words", [["data.num_workers=1"], ["data.num_workers=0,2"]])
-def test_loaders_that_joblib_cannot_start_are_refused_before_the_first_job(capfd, words):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="extra missing")
-    command = ["train", "-m", "hydra/launcher=local_joblib", "seed=0,1", *words]
-    assert main(command) == 2
-    err = capfd.readouterr().err
-    assert "jobs of hydra/launcher=local_joblib cannot start processes that load data" in err
-    assert os.listdir() == []
