@@ -73,7 +73,7 @@ class Conditioned(CausalModel):
         super().__init__(image_shape, levels, color_groups=color_groups, classes=CLASSES)
         colors, *size = image_shape
         self.vectors = nn.Embedding(CLASSES, 4)
-        self.maps = nn.Parameter(torch.empty(CLASSES, 2, *size))
+        self.maps = nn.Parameter(torch.randn(CLASSES, 2, *size))
         self.stem = Stem(colors, 6, 3, color_groups)
         self.layer = ConditionedConv(6, color_groups)
         self.head = MaskedConv2d("B", 6, self.parameters_per_pixel, (1, 1), color_groups)
